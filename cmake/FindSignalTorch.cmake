@@ -1,0 +1,43 @@
+# The LibTorch of a pip wheel, CPU side only: torch's own package configuration
+# stops where the wheel was built for CUDA and no CUDA toolkit is installed.
+#
+# Hints: SIGNALLLM_TORCH_ROOT=<site-packages>/torch, else Python3_EXECUTABLE is
+# asked where its torch is (without importing it).
+# Targets: SignalTorch::torch (libtorch_cpu, libc10), SignalTorch::cuda.
+if(NOT SIGNALLLM_TORCH_ROOT)
+  find_package(Python3 COMPONENTS Interpreter QUIET)
+  if(Python3_EXECUTABLE)
+    execute_process(
+      COMMAND ${Python3_EXECUTABLE} -c
+        "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
+      OUTPUT_VARIABLE SIGNALLLM_TORCH_ROOT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  endif()
+endif()
+
+set(_header "${SIGNALLLM_TORCH_ROOT}/include/torch/headeronly/version.h")
+if(EXISTS "${_header}")
+  file(STRINGS "${_header}" _lines REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+  string(REGEX REPLACE "[^0-9]+([0-9]+)[^0-9]+([0-9]+)[^0-9]+([0-9]+).*" "\\1.\\2.\\3"
+    SignalTorch_VERSION "${_lines}")
+endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(SignalTorch
+  REQUIRED_VARS SIGNALLLM_TORCH_ROOT SignalTorch_VERSION
+  VERSION_VAR SignalTorch_VERSION
+  REASON_FAILURE_MESSAGE
+    "No torch found: pip install torch==2.11.0, or give -DSIGNALLLM_TORCH_ROOT=<site-packages>/torch")
+
+if(SignalTorch_FOUND AND NOT TARGET SignalTorch::torch)
+  foreach(_name c10 torch_cpu)
+    add_library(SignalTorch::${_name} SHARED IMPORTED)
+    set_target_properties(SignalTorch::${_name} PROPERTIES IMPORTED_LOCATION
+      "${SIGNALLLM_TORCH_ROOT}/lib/${CMAKE_SHARED_LIBRARY_PREFIX}${_name}${CMAKE_SHARED_LIBRARY_SUFFIX}")
+  endforeach()
+  add_library(SignalTorch::torch INTERFACE IMPORTED)
+  target_include_directories(SignalTorch::torch SYSTEM INTERFACE
+    "${SIGNALLLM_TORCH_ROOT}/include"
+    "${SIGNALLLM_TORCH_ROOT}/include/torch/csrc/api/include")
+  target_compile_definitions(SignalTorch::torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO)
+  target_link_libraries(SignalTorch::torch INTERFACE SignalTorch::torch_cpu SignalTorch::c10)
+endif()
