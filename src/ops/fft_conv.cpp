@@ -1,0 +1,257 @@
+#include <signalllm/ops/fft_conv.h>
+
+#include "ops/fft_conv.h"
+#include "ops/signal.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace signalllm::ops {
+
+at::Tensor fft_conv(
+    const at::Tensor& input,
+    const at::Tensor& kernel,
+    const std::optional<at::Tensor>& skip,
+    bool causal) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("signalllm::fft_conv", "")
+                             .typed<decltype(fft_conv)>();
+  return op.call(input, kernel, skip, causal);
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> detail::fft_conv_backward(
+    const at::Tensor& grad,
+    const at::Tensor& input,
+    const at::Tensor& kernel,
+    const std::optional<at::Tensor>& skip,
+    bool causal) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::fft_conv_backward", "")
+          .typed<decltype(detail::fft_conv_backward)>();
+  return op.call(grad, input, kernel, skip, causal);
+}
+
+void check_fft_conv(
+    std::string_view op,
+    const at::Tensor& input,
+    const at::Tensor& kernel,
+    const std::optional<at::Tensor>& skip,
+    bool causal) {
+  TORCH_CHECK(
+      at::isFloatingType(input.scalar_type()) && input.dim() == 3,
+      op,
+      ": input must be a floating point tensor [N, L, C], got ",
+      input.scalar_type(),
+      " ",
+      input.sizes());
+  TORCH_CHECK(
+      input.size(1) >= 1, op, ": input has length 0; at least 1 is needed");
+  const auto check = [&](std::string_view name, const at::Tensor& t) {
+    TORCH_CHECK(
+        t.scalar_type() == input.scalar_type() ||
+            t.scalar_type() == accumulate_type(input.scalar_type()),
+        op,
+        ": ",
+        name,
+        " has dtype ",
+        t.scalar_type(),
+        " beside an input of ",
+        input.scalar_type(),
+        "; allowed: the input's, or Float beside half precision");
+    TORCH_CHECK(
+        t.device() == input.device(),
+        op,
+        ": ",
+        name,
+        " is on ",
+        t.device(),
+        " but input is on ",
+        input.device(),
+        "; move one of them");
+  };
+  check("kernel", kernel);
+  TORCH_CHECK(
+      kernel.dim() == 2 && kernel.size(0) >= 1 &&
+          kernel.size(1) == input.size(2),
+      op,
+      ": kernel must be [K, C] with K >= 1 and the input's ",
+      input.size(2),
+      " channels, got ",
+      kernel.sizes());
+  TORCH_CHECK(
+      causal || kernel.size(0) <= input.size(1),
+      op,
+      ": a circular kernel has at most the input's ",
+      input.size(1),
+      " taps, got ",
+      kernel.size(0));
+  if (skip.has_value()) {
+    check("skip", *skip);
+    TORCH_CHECK(
+        skip->dim() == 1 && skip->size(0) == input.size(2),
+        op,
+        ": skip must be [C] with the input's ",
+        input.size(2),
+        " channels, got ",
+        skip->sizes());
+  }
+}
+
+int64_t fft_length(int64_t n) {
+  for (int64_t candidate = n + n % 2;; candidate += 2) {
+    int64_t rest = candidate;
+    for (const int64_t prime : {2, 3, 5, 7}) {
+      while (rest % prime == 0) {
+        rest /= prime;
+      }
+    }
+    if (rest == 1) {
+      return candidate;
+    }
+  }
+}
+
+namespace composite {
+namespace {
+
+/// `[..., L, C]` as a contiguous `[..., C, L]`: the transform runs along the
+/// last axis, the one layout that every device gets right.
+at::Tensor channels_first(const at::Tensor& x) {
+  return x.transpose(-1, -2).contiguous();
+}
+
+/// The first `length` values of a linear convolution, or all of it folded to
+/// a period of `length`.
+at::Tensor fold(const at::Tensor& full, int64_t length, bool causal) {
+  const auto head = full.narrow(-1, 0, length);
+  if (causal) {
+    return head;
+  }
+  const int64_t rest = std::min(full.size(-1) - length, length);
+  return head +
+      at::constant_pad_nd(full.narrow(-1, length, rest), {0, length - rest});
+}
+
+/// The same for a correlation, whose negative lags stand at the end.
+at::Tensor fold_lags(const at::Tensor& full, int64_t length, bool causal) {
+  const auto head = full.narrow(-1, 0, length);
+  return causal ? head : head + full.narrow(-1, full.size(-1) - length, length);
+}
+
+} // namespace
+
+at::Tensor fft_conv(
+    const at::Tensor& input,
+    const at::Tensor& kernel,
+    const std::optional<at::Tensor>& skip,
+    bool causal) {
+  check_fft_conv("fft_conv", input, kernel, skip, causal);
+  const auto type = accumulate_type(input.scalar_type());
+  const int64_t length = input.size(1);
+  const int64_t taps = std::min(kernel.size(0), length);
+  const int64_t n = fft_length(causal ? length + taps - 1 : 2 * length);
+  const auto x = channels_first(input.to(type));
+  const auto k = channels_first(kernel.narrow(0, 0, taps).to(type));
+  const auto spectrum = at::fft_rfft(x, n) * at::fft_rfft(k, n);
+  auto y = fold(at::fft_irfft(spectrum, n), length, causal);
+  if (skip.has_value()) {
+    y = y + x * skip->to(type).unsqueeze(-1);
+  }
+  return y.to(input.scalar_type()).transpose(1, 2).contiguous();
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> fft_conv_backward(
+    const at::Tensor& grad,
+    const at::Tensor& input,
+    const at::Tensor& kernel,
+    const std::optional<at::Tensor>& skip,
+    bool causal) {
+  check_fft_conv("fft_conv_backward", input, kernel, skip, causal);
+  TORCH_CHECK(
+      grad.sizes() == input.sizes() && grad.device() == input.device(),
+      "fft_conv_backward: grad must be like input, ",
+      input.sizes(),
+      ", got ",
+      grad.sizes());
+  const auto type = accumulate_type(input.scalar_type());
+  const int64_t length = input.size(1);
+  const int64_t taps = std::min(kernel.size(0), length);
+  const int64_t n = fft_length(causal ? length + taps - 1 : 2 * length);
+  const auto x = channels_first(input.to(type));
+  const auto g = channels_first(grad.to(type));
+  const auto k = channels_first(kernel.narrow(0, 0, taps).to(type));
+  const auto spectrum = at::fft_rfft(g, n);
+  auto gx = fold_lags(
+      at::fft_irfft(spectrum * at::fft_rfft(k, n).conj(), n), length, causal);
+  if (skip.has_value()) {
+    gx = gx + g * skip->to(type).unsqueeze(-1);
+  }
+  const auto products = (spectrum * at::fft_rfft(x, n).conj()).sum(0);
+  auto gk =
+      fold_lags(at::fft_irfft(products, n), length, causal).narrow(-1, 0, taps);
+  if (taps < kernel.size(0)) {
+    gk = at::constant_pad_nd(gk, {0, kernel.size(0) - taps});
+  }
+  const auto gs = (g * x).sum(at::IntArrayRef({0, 2}));
+  return {
+      gx.to(input.scalar_type()).transpose(1, 2).contiguous(),
+      gk.to(kernel.scalar_type()).transpose(0, 1).contiguous(),
+      gs.to(skip.has_value() ? skip->scalar_type() : kernel.scalar_type())};
+}
+
+} // namespace composite
+
+namespace {
+
+at::Tensor fft_conv_meta(
+    const at::Tensor& input,
+    const at::Tensor&,
+    const std::optional<at::Tensor>&,
+    bool) {
+  return at::empty_symint(input.sym_sizes(), input.options());
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> backward_meta(
+    const at::Tensor&,
+    const at::Tensor& input,
+    const at::Tensor& kernel,
+    const std::optional<at::Tensor>& skip,
+    bool) {
+  return {
+      at::empty_symint(input.sym_sizes(), input.options()),
+      at::empty_symint(kernel.sym_sizes(), kernel.options()),
+      at::empty_symint(
+          {input.sym_size(2)}, (skip.has_value() ? *skip : kernel).options())};
+}
+
+} // namespace
+
+TORCH_LIBRARY_FRAGMENT(signalllm, m) {
+  const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
+  m.def(
+      "fft_conv(Tensor input, Tensor kernel, Tensor? skip=None, "
+      "bool causal=True) -> Tensor",
+      tags);
+  m.def(
+      "fft_conv_backward(Tensor grad, Tensor input, Tensor kernel, "
+      "Tensor? skip, bool causal) -> (Tensor, Tensor, Tensor)",
+      tags);
+}
+
+TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
+  m.impl("fft_conv", &composite::fft_conv);
+  m.impl("fft_conv_backward", &composite::fft_conv_backward);
+}
+
+TORCH_LIBRARY_IMPL(signalllm, Meta, m) {
+  m.impl("fft_conv", &fft_conv_meta);
+  m.impl("fft_conv_backward", &backward_meta);
+}
+
+} // namespace signalllm::ops

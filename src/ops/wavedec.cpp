@@ -1,0 +1,303 @@
+#include <signalllm/ops/wavedec.h>
+
+#include "ops/filter_bank.h"
+#include "ops/wavedec.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/library.h>
+
+namespace signalllm::ops {
+
+std::vector<at::Tensor> wavedec(
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    int64_t level,
+    std::string_view mode,
+    int64_t dim) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("signalllm::wavedec", "")
+                             .typed<decltype(wavedec)>();
+  return op.call(input, dec_lo, dec_hi, level, mode, dim);
+}
+
+at::Tensor detail::wavedec_backward_input(
+    at::TensorList grads,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    c10::SymInt length,
+    std::string_view mode,
+    int64_t dim) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::wavedec_backward_input", "")
+          .typed<decltype(detail::wavedec_backward_input)>();
+  return op.call(grads, dec_lo, dec_hi, std::move(length), mode, dim);
+}
+
+std::tuple<at::Tensor, at::Tensor> detail::wavedec_backward_filters(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::wavedec_backward_filters", "")
+          .typed<decltype(detail::wavedec_backward_filters)>();
+  return op.call(grads, input, dec_lo, dec_hi, mode, dim);
+}
+
+WavedecPlan plan_wavedec(
+    std::string_view op,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    int64_t level,
+    std::string_view mode,
+    int64_t dim) {
+  WavedecPlan plan;
+  plan.signal = check_signal(op, input, dim);
+  check_filters(
+      op, "dec_lo", dec_lo, "dec_hi", dec_hi, input, plan.signal, true);
+  plan.mode = parse_mode(op, mode);
+  plan.taps = dec_lo.size(-1);
+  plan.lengths =
+      analysis_lengths(op, plan.mode, plan.signal.length, plan.taps, level);
+  return plan;
+}
+
+WavedecPlan plan_coefficients(
+    std::string_view op,
+    at::TensorList coeffs,
+    const at::Tensor& lo,
+    const at::Tensor& hi,
+    int64_t length,
+    std::string_view mode,
+    int64_t dim) {
+  TORCH_CHECK(!coeffs.empty(), op, ": the list of coefficients is empty");
+  WavedecPlan plan;
+  plan.signal = check_signal(op, coeffs[0], dim);
+  plan.signal.length = length;
+  plan.signal.sizes[plan.signal.dim] = length;
+  check_filters(op, "lo", lo, "hi", hi, coeffs[0], plan.signal, true);
+  plan.mode = parse_mode(op, mode);
+  plan.taps = lo.size(-1);
+  const int64_t levels = static_cast<int64_t>(coeffs.size()) - 1;
+  plan.lengths = analysis_lengths(op, plan.mode, length, plan.taps, levels);
+  for (int64_t i = 0; i <= levels; ++i) {
+    const auto expected =
+        plan.signal.sizes_for(plan.lengths[i == 0 ? levels : levels - i + 1]);
+    TORCH_CHECK(
+        coeffs[i].sizes() == expected &&
+            coeffs[i].scalar_type() == coeffs[0].scalar_type(),
+        op,
+        ": coefficient ",
+        i,
+        " must have shape ",
+        at::IntArrayRef(expected),
+        " and one dtype with the others, got ",
+        coeffs[i].sizes(),
+        " ",
+        coeffs[i].scalar_type());
+  }
+  return plan;
+}
+
+namespace composite {
+
+std::vector<at::Tensor> wavedec(
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    int64_t level,
+    std::string_view mode,
+    int64_t dim) {
+  const auto plan =
+      plan_wavedec("wavedec", input, dec_lo, dec_hi, level, mode, dim);
+  if (plan.levels() == 0) {
+    return {input.clone()};
+  }
+  const auto type = accumulate_type(input.scalar_type());
+  const auto lo = expand_filter(dec_lo, plan.signal, type);
+  const auto hi = expand_filter(dec_hi, plan.signal, type);
+  auto a = canonical(input, plan.signal).to(type);
+  std::vector<at::Tensor> out(plan.levels() + 1);
+  const auto finish = [&](const at::Tensor& c) {
+    return c.to(input.scalar_type()).reshape(plan.signal.sizes_for(c.size(1)));
+  };
+  for (int64_t l = 0; l < plan.levels(); ++l) {
+    auto [next, d] = bank::analysis(a, lo, hi, plan.mode);
+    out[plan.levels() - l] = finish(d);
+    a = next;
+  }
+  out[0] = finish(a);
+  return out;
+}
+
+at::Tensor wavedec_backward_input(
+    at::TensorList grads,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    int64_t length,
+    std::string_view mode,
+    int64_t dim) {
+  const auto plan = plan_coefficients(
+      "wavedec_backward_input", grads, dec_lo, dec_hi, length, mode, dim);
+  if (plan.levels() == 0) {
+    return grads[0].clone();
+  }
+  const auto& s = plan.signal;
+  const auto type = accumulate_type(grads[0].scalar_type());
+  const auto lo = expand_filter(dec_lo, s, type);
+  const auto hi = expand_filter(dec_hi, s, type);
+  const auto view = [&](const at::Tensor& c) {
+    return c.reshape({s.batch, c.size(s.dim), s.inner}).to(type);
+  };
+  auto g = view(grads[0]);
+  for (int64_t l = plan.levels(); l > 0; --l) {
+    g = bank::analysis_transpose(
+        g,
+        view(grads[plan.levels() - l + 1]),
+        lo,
+        hi,
+        plan.lengths[l - 1],
+        plan.mode);
+  }
+  return g.to(grads[0].scalar_type()).reshape(s.sizes);
+}
+
+std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  const auto s = check_signal("wavedec_backward_filters", input, dim);
+  const auto plan = plan_coefficients(
+      "wavedec_backward_filters", grads, dec_lo, dec_hi, s.length, mode, dim);
+  if (plan.levels() == 0) {
+    return {at::zeros_like(dec_lo), at::zeros_like(dec_hi)};
+  }
+  const auto type = accumulate_type(input.scalar_type());
+  const auto lo = expand_filter(dec_lo, s, type);
+  const auto hi = expand_filter(dec_hi, s, type);
+  const auto view = [&](const at::Tensor& c) {
+    return c.reshape({s.batch, c.size(s.dim), s.inner}).to(type);
+  };
+  std::vector<at::Tensor> a{view(input)};
+  for (int64_t l = 1; l < plan.levels(); ++l) {
+    a.push_back(bank::analysis(a.back(), lo, hi, plan.mode).first);
+  }
+  at::Tensor glo, ghi;
+  auto g = view(grads[0]);
+  for (int64_t l = plan.levels(); l > 0; --l) {
+    const auto gd = view(grads[plan.levels() - l + 1]);
+    const auto [dlo, dhi] = bank::analysis_filter_gradient(
+        g, gd, a[l - 1], plan.taps, plan.mode, dec_lo.dim() == 1);
+    glo = glo.defined() ? glo + dlo : dlo;
+    ghi = ghi.defined() ? ghi + dhi : dhi;
+    if (l > 1) {
+      g = bank::analysis_transpose(
+          g, gd, lo, hi, plan.lengths[l - 1], plan.mode);
+    }
+  }
+  return {reduce_filter(glo, dec_lo, s), reduce_filter(ghi, dec_hi, s)};
+}
+
+} // namespace composite
+
+namespace {
+
+at::Tensor backward_input_composite(
+    at::TensorList grads,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    c10::SymInt length,
+    std::string_view mode,
+    int64_t dim) {
+  return composite::wavedec_backward_input(
+      grads, dec_lo, dec_hi, length.guard_int(__FILE__, __LINE__), mode, dim);
+}
+
+std::vector<at::Tensor> wavedec_meta(
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    int64_t level,
+    std::string_view mode_name,
+    int64_t dim) {
+  const auto mode = parse_mode("wavedec", mode_name);
+  const int64_t d = dim < 0 ? dim + input.dim() : dim;
+  const int64_t taps = dec_lo.sym_size(-1).guard_int(__FILE__, __LINE__);
+  auto sizes = input.sym_sizes().vec();
+  if (level == -1) {
+    level = max_level(sizes[d].guard_int(__FILE__, __LINE__), taps);
+  }
+  std::vector<at::Tensor> out(level + 1);
+  for (int64_t l = 0; l < level; ++l) {
+    sizes[d] = mode == Mode::periodization ? (sizes[d] + 1) / 2
+                                           : (sizes[d] + (taps - 1)) / 2;
+    out[level - l] = at::empty_symint(sizes, input.options());
+  }
+  out[0] = at::empty_symint(sizes, input.options());
+  return out;
+}
+
+at::Tensor backward_input_meta(
+    at::TensorList grads,
+    const at::Tensor&,
+    const at::Tensor&,
+    c10::SymInt length,
+    std::string_view,
+    int64_t dim) {
+  auto sizes = grads[0].sym_sizes().vec();
+  sizes[dim < 0 ? dim + grads[0].dim() : dim] = std::move(length);
+  return at::empty_symint(sizes, grads[0].options());
+}
+
+std::tuple<at::Tensor, at::Tensor> backward_filters_meta(
+    at::TensorList,
+    const at::Tensor&,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view,
+    int64_t) {
+  return {at::empty_like(dec_lo), at::empty_like(dec_hi)};
+}
+
+} // namespace
+
+TORCH_LIBRARY_FRAGMENT(signalllm, m) {
+  const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
+  m.def(
+      "wavedec(Tensor input, Tensor dec_lo, Tensor dec_hi, int level, "
+      "str mode=\"reflect\", int dim=-2) -> Tensor[]",
+      tags);
+  m.def(
+      "wavedec_backward_input(Tensor[] grads, Tensor dec_lo, Tensor dec_hi, "
+      "SymInt length, str mode, int dim) -> Tensor",
+      tags);
+  m.def(
+      "wavedec_backward_filters(Tensor[] grads, Tensor input, Tensor dec_lo, "
+      "Tensor dec_hi, str mode, int dim) -> (Tensor, Tensor)",
+      tags);
+}
+
+TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
+  m.impl("wavedec", &composite::wavedec);
+  m.impl("wavedec_backward_input", &backward_input_composite);
+  m.impl("wavedec_backward_filters", &composite::wavedec_backward_filters);
+}
+
+TORCH_LIBRARY_IMPL(signalllm, Meta, m) {
+  m.impl("wavedec", &wavedec_meta);
+  m.impl("wavedec_backward_input", &backward_input_meta);
+  m.impl("wavedec_backward_filters", &backward_filters_meta);
+}
+
+} // namespace signalllm::ops

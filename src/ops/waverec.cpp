@@ -1,0 +1,369 @@
+#include <signalllm/ops/waverec.h>
+
+#include "ops/filter_bank.h"
+#include "ops/waverec.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/library.h>
+
+namespace signalllm::ops {
+
+at::Tensor waverec(
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("signalllm::waverec", "")
+                             .typed<decltype(waverec)>();
+  return op.call(coeffs, rec_lo, rec_hi, mode, dim);
+}
+
+std::vector<at::Tensor> detail::waverec_backward_input(
+    const at::Tensor& grad,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    c10::SymIntArrayRef lengths,
+    std::string_view mode,
+    int64_t dim) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::waverec_backward_input", "")
+          .typed<decltype(detail::waverec_backward_input)>();
+  return op.call(grad, rec_lo, rec_hi, lengths, mode, dim);
+}
+
+std::tuple<at::Tensor, at::Tensor> detail::waverec_backward_filters(
+    const at::Tensor& grad,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::waverec_backward_filters", "")
+          .typed<decltype(detail::waverec_backward_filters)>();
+  return op.call(grad, coeffs, rec_lo, rec_hi, mode, dim);
+}
+
+namespace {
+
+/// `lengths` are the coefficients', `[cA_n, cD_n, ..., cD_1]`.
+void fill_lengths(
+    std::string_view op,
+    at::IntArrayRef lengths,
+    WaverecPlan& plan) {
+  const int64_t levels = static_cast<int64_t>(lengths.size()) - 1;
+  plan.approximation = lengths[0];
+  plan.lengths.assign(levels + 1, 0);
+  int64_t a = lengths[0];
+  for (int64_t l = levels; l > 0; --l) {
+    const int64_t d = lengths[levels - l + 1];
+    TORCH_CHECK(
+        a == d || a == d + 1,
+        op,
+        ": at level ",
+        l,
+        " the approximation has ",
+        a,
+        " values and the detail ",
+        d,
+        "; they must be equal, or the approximation one longer");
+    a = synthesis_length(plan.mode, d, plan.taps);
+    TORCH_CHECK(
+        a >= 1,
+        op,
+        ": at level ",
+        l,
+        " ",
+        d,
+        " coefficients are too few for ",
+        plan.taps,
+        " taps; at least ",
+        plan.taps / 2);
+    plan.lengths[l] = d;
+  }
+  plan.lengths[0] = a;
+}
+
+} // namespace
+
+WaverecPlan plan_waverec(
+    std::string_view op,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  TORCH_CHECK(
+      !coeffs.empty(), op, ": coeffs is empty; it must hold at least cA");
+  WaverecPlan plan;
+  plan.signal = check_signal(op, coeffs[0], dim);
+  check_filters(
+      op, "rec_lo", rec_lo, "rec_hi", rec_hi, coeffs[0], plan.signal, true);
+  plan.mode = parse_mode(op, mode);
+  plan.taps = rec_lo.size(-1);
+  std::vector<int64_t> lengths;
+  for (size_t i = 0; i < coeffs.size(); ++i) {
+    const auto& c = coeffs[i];
+    TORCH_CHECK(
+        c.dim() == coeffs[0].dim() &&
+            c.scalar_type() == coeffs[0].scalar_type() &&
+            c.device() == coeffs[0].device() &&
+            plan.signal.sizes_for(c.size(plan.signal.dim)) == c.sizes(),
+        op,
+        ": coeffs[",
+        i,
+        "] is ",
+        c.scalar_type(),
+        " ",
+        c.sizes(),
+        " on ",
+        c.device(),
+        "; it must be like coeffs[0], ",
+        coeffs[0].scalar_type(),
+        " ",
+        coeffs[0].sizes(),
+        " on ",
+        coeffs[0].device(),
+        ", but for dim ",
+        dim);
+    lengths.push_back(c.size(plan.signal.dim));
+  }
+  fill_lengths(op, lengths, plan);
+  plan.signal.length = plan.lengths[0];
+  plan.signal.sizes[plan.signal.dim] = plan.lengths[0];
+  return plan;
+}
+
+WaverecPlan plan_waverec_backward(
+    std::string_view op,
+    const at::Tensor& grad,
+    at::IntArrayRef lengths,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  TORCH_CHECK(!lengths.empty(), op, ": lengths is empty");
+  WaverecPlan plan;
+  plan.signal = check_signal(op, grad, dim);
+  check_filters(
+      op, "rec_lo", rec_lo, "rec_hi", rec_hi, grad, plan.signal, true);
+  plan.mode = parse_mode(op, mode);
+  plan.taps = rec_lo.size(-1);
+  fill_lengths(op, lengths, plan);
+  TORCH_CHECK(
+      plan.lengths[0] == plan.signal.length,
+      op,
+      ": coefficients of these lengths make ",
+      plan.lengths[0],
+      " values, the gradient has ",
+      plan.signal.length);
+  return plan;
+}
+
+namespace composite {
+namespace {
+
+at::Tensor view(const at::Tensor& c, const Signal& s, at::ScalarType type) {
+  return c.reshape({s.batch, c.size(s.dim), s.inner}).to(type);
+}
+
+} // namespace
+
+at::Tensor waverec(
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  const auto plan = plan_waverec("waverec", coeffs, rec_lo, rec_hi, mode, dim);
+  if (plan.levels() == 0) {
+    return coeffs[0].clone();
+  }
+  const auto& s = plan.signal;
+  const auto type = accumulate_type(coeffs[0].scalar_type());
+  const auto lo = expand_filter(rec_lo, s, type);
+  const auto hi = expand_filter(rec_hi, s, type);
+  auto a = view(coeffs[0], s, type);
+  for (int64_t l = plan.levels(); l > 0; --l) {
+    a = bank::synthesis(
+        a.narrow(1, 0, plan.lengths[l]),
+        view(coeffs[plan.levels() - l + 1], s, type),
+        lo,
+        hi,
+        plan.mode);
+  }
+  return a.to(coeffs[0].scalar_type()).reshape(s.sizes);
+}
+
+std::vector<at::Tensor> waverec_backward_input(
+    const at::Tensor& grad,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    at::IntArrayRef lengths,
+    std::string_view mode,
+    int64_t dim) {
+  const auto plan = plan_waverec_backward(
+      "waverec_backward_input", grad, lengths, rec_lo, rec_hi, mode, dim);
+  if (plan.levels() == 0) {
+    return {grad.clone()};
+  }
+  const auto& s = plan.signal;
+  const auto type = accumulate_type(grad.scalar_type());
+  const auto lo = expand_filter(rec_lo, s, type);
+  const auto hi = expand_filter(rec_hi, s, type);
+  std::vector<at::Tensor> out(plan.levels() + 1);
+  const auto finish = [&](const at::Tensor& c) {
+    return c.to(grad.scalar_type()).reshape(s.sizes_for(c.size(1)));
+  };
+  auto g = view(grad, s, type);
+  for (int64_t l = 1; l <= plan.levels(); ++l) {
+    auto [a, d] = bank::synthesis_transpose(g, lo, hi, plan.mode);
+    out[plan.levels() - l + 1] = finish(d);
+    // The value that the synthesis dropped has no influence.
+    const int64_t wanted =
+        l < plan.levels() ? plan.synthesised(l + 1) : plan.approximation;
+    g = wanted > a.size(1)
+        ? at::constant_pad_nd(a, {0, 0, 0, wanted - a.size(1)})
+        : a;
+  }
+  out[0] = finish(g);
+  return out;
+}
+
+std::tuple<at::Tensor, at::Tensor> waverec_backward_filters(
+    const at::Tensor& grad,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  const auto plan = plan_waverec(
+      "waverec_backward_filters", coeffs, rec_lo, rec_hi, mode, dim);
+  const int64_t levels = plan.levels();
+  if (levels == 0) {
+    return {at::zeros_like(rec_lo), at::zeros_like(rec_hi)};
+  }
+  const auto& s = plan.signal;
+  const auto type = accumulate_type(grad.scalar_type());
+  const auto lo = expand_filter(rec_lo, s, type);
+  const auto hi = expand_filter(rec_hi, s, type);
+  std::vector<at::Tensor> a(levels + 1), d(levels + 1);
+  a[levels] = view(coeffs[0], s, type).narrow(1, 0, plan.lengths[levels]);
+  for (int64_t l = levels; l > 0; --l) {
+    d[l] = view(coeffs[levels - l + 1], s, type);
+    if (l > 1) {
+      a[l - 1] = bank::synthesis(a[l], d[l], lo, hi, plan.mode)
+                     .narrow(1, 0, plan.lengths[l - 1]);
+    }
+  }
+  at::Tensor glo, ghi;
+  auto g = view(grad, s, type);
+  for (int64_t l = 1; l <= levels; ++l) {
+    const auto [dlo, dhi] = bank::synthesis_filter_gradient(
+        g, a[l], d[l], plan.taps, plan.mode, rec_lo.dim() == 1);
+    glo = glo.defined() ? glo + dlo : dlo;
+    ghi = ghi.defined() ? ghi + dhi : dhi;
+    if (l < levels) {
+      g = bank::synthesis_transpose(g, lo, hi, plan.mode).first;
+      const int64_t missing = plan.synthesised(l + 1) - g.size(1);
+      g = missing > 0 ? at::constant_pad_nd(g, {0, 0, 0, missing}) : g;
+    }
+  }
+  return {reduce_filter(glo, rec_lo, s), reduce_filter(ghi, rec_hi, s)};
+}
+
+} // namespace composite
+
+namespace {
+
+std::vector<at::Tensor> backward_input_composite(
+    const at::Tensor& grad,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    c10::SymIntArrayRef lengths,
+    std::string_view mode,
+    int64_t dim) {
+  return composite::waverec_backward_input(
+      grad, rec_lo, rec_hi, C10_AS_INTARRAYREF_SLOW(lengths), mode, dim);
+}
+
+at::Tensor waverec_meta(
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor&,
+    std::string_view mode_name,
+    int64_t dim) {
+  const auto mode = parse_mode("waverec", mode_name);
+  auto sizes = coeffs.back().sym_sizes().vec();
+  const int64_t d = dim < 0 ? dim + coeffs[0].dim() : dim;
+  if (coeffs.size() > 1) {
+    const auto taps = rec_lo.sym_size(-1);
+    sizes[d] =
+        mode == Mode::periodization ? sizes[d] * 2 : sizes[d] * 2 - taps + 2;
+  }
+  return at::empty_symint(sizes, coeffs[0].options());
+}
+
+std::vector<at::Tensor> backward_input_meta(
+    const at::Tensor& grad,
+    const at::Tensor&,
+    const at::Tensor&,
+    c10::SymIntArrayRef lengths,
+    std::string_view,
+    int64_t dim) {
+  auto sizes = grad.sym_sizes().vec();
+  std::vector<at::Tensor> out;
+  for (const auto& length : lengths) {
+    sizes[dim < 0 ? dim + grad.dim() : dim] = length;
+    out.push_back(at::empty_symint(sizes, grad.options()));
+  }
+  return out;
+}
+
+std::tuple<at::Tensor, at::Tensor> backward_filters_meta(
+    const at::Tensor&,
+    at::TensorList,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view,
+    int64_t) {
+  return {at::empty_like(rec_lo), at::empty_like(rec_hi)};
+}
+
+} // namespace
+
+TORCH_LIBRARY_FRAGMENT(signalllm, m) {
+  const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
+  m.def(
+      "waverec(Tensor[] coeffs, Tensor rec_lo, Tensor rec_hi, "
+      "str mode=\"reflect\", int dim=-2) -> Tensor",
+      tags);
+  m.def(
+      "waverec_backward_input(Tensor grad, Tensor rec_lo, Tensor rec_hi, "
+      "SymInt[] lengths, str mode, int dim) -> Tensor[]",
+      tags);
+  m.def(
+      "waverec_backward_filters(Tensor grad, Tensor[] coeffs, Tensor rec_lo, "
+      "Tensor rec_hi, str mode, int dim) -> (Tensor, Tensor)",
+      tags);
+}
+
+TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
+  m.impl("waverec", &composite::waverec);
+  m.impl("waverec_backward_input", &backward_input_composite);
+  m.impl("waverec_backward_filters", &composite::waverec_backward_filters);
+}
+
+TORCH_LIBRARY_IMPL(signalllm, Meta, m) {
+  m.impl("waverec", &waverec_meta);
+  m.impl("waverec_backward_input", &backward_input_meta);
+  m.impl("waverec_backward_filters", &backward_filters_meta);
+}
+
+} // namespace signalllm::ops

@@ -1,0 +1,165 @@
+"""wavedec and waverec mean what PyWavelets' functions of that name mean."""
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+import pywt
+import torch
+
+ops = torch.ops.signalllm
+MODES = [
+    "zero", "constant", "symmetric", "periodic", "smooth", "periodization",
+    "reflect", "antisymmetric", "antireflect",
+]
+WAVELETS = pywt.wavelist(kind="discrete")
+# How closely a wavelet's own table reconstructs; where PyWavelets' own round
+# trip is worse (levels beyond the useful ones), three times that.
+ROUND_TRIP = {"dmey": 5e-3, "sym20": 3e-11}
+
+pytestmark = pytest.mark.filterwarnings("ignore:Level value")
+
+
+def filters(name, kind, dtype=torch.float64):
+    w = pywt.Wavelet(name)
+    taps = (w.dec_lo, w.dec_hi) if kind == "dec" else (w.rec_lo, w.rec_hi)
+    return [torch.tensor(t, dtype=dtype) for t in taps]
+
+
+def signal(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def close(ours, theirs, tolerance=1e-12):
+    assert ours.shape == theirs.shape
+    scale = max(1.0, float(np.abs(theirs).max()))
+    assert float(np.abs(ours.numpy() - theirs).max()) <= tolerance * scale
+
+
+def raises_for(mode, length, taps, level):
+    """Where an extension does not exist: reflecting a single value."""
+    for _ in range(level):
+        if length == 1 and mode in ("reflect", "antireflect"):
+            return True
+        length = pywt.dwt_coeff_len(length, taps, mode)
+    return False
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", WAVELETS)
+def test_wavedec_and_waverec(name, mode):
+    dec, rec = filters(name, "dec"), filters(name, "rec")
+    taps = len(dec[0])
+    lengths = [1, 2, 3, 5, 8, 13, 21, 34, 64, 70, 129]
+    for length, level in itertools.product(lengths, (1, 2, 4)):
+        x = signal((2, length, 3), length)
+        tx = torch.from_numpy(x)
+        if raises_for(mode, length, taps, level):
+            with pytest.raises(RuntimeError, match="length 1"):
+                ops.wavedec(tx, *dec, level, mode)
+            continue
+        ours = ops.wavedec(tx, *dec, level, mode)
+        theirs = pywt.wavedec(x, name, mode=mode, level=level, axis=1)
+        assert len(ours) == len(theirs)
+        for a, b in zip(ours, theirs):
+            close(a, b)
+        y = ops.waverec(ours, *rec, mode)
+        # PyWavelets drops an approximation's surplus value, so do we.
+        back = pywt.waverec(theirs, name, mode=mode, axis=1)
+        close(y, back)
+        error = float((y[:, :length] - tx).abs().max())
+        allowed = max(ROUND_TRIP.get(name, 1e-12), 3 * np.abs(back[:, :length] - x).max())
+        assert error <= allowed, (length, level)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["haar", "db4", "bior2.4", "sym20", "coif17"])
+def test_every_short_length(name, mode):
+    dec = filters(name, "dec")
+    for length in range(1, 71):
+        if raises_for(mode, length, len(dec[0]), 1):
+            continue
+        x = signal((1, length, 1), length)
+        for a, b in zip(
+            ops.wavedec(torch.from_numpy(x), *dec, 1, mode),
+            pywt.dwt(x, name, mode=mode, axis=1),
+        ):
+            close(a, b)
+
+
+@pytest.mark.parametrize("shape,dim", [((37,), -1), ((4, 37), 0), ((4, 37), 1),
+                                       ((2, 5, 37), -1), ((2, 37, 5, 3), 1),
+                                       ((37, 2, 5), 0)])
+@pytest.mark.parametrize("mode", ["reflect", "periodization", "antireflect"])
+def test_every_axis(shape, dim, mode):
+    x = signal(shape)
+    dec, rec = filters("db3", "dec"), filters("db3", "rec")
+    ours = ops.wavedec(torch.from_numpy(x), *dec, 3, mode, dim)
+    for a, b in zip(ours, pywt.wavedec(x, "db3", mode=mode, level=3, axis=dim)):
+        close(a, b)
+    y = ops.waverec(ours, *rec, mode, dim)
+    close(y.narrow(dim, 0, 37), x)
+
+
+def test_strided_input():
+    x = signal((3, 40, 6))
+    t = torch.from_numpy(x).transpose(0, 2)[:, ::2]
+    for a, b in zip(
+        ops.wavedec(t, *filters("db2", "dec"), 2, "symmetric"),
+        pywt.wavedec(t.numpy(), "db2", mode="symmetric", level=2, axis=1),
+    ):
+        close(a, b)
+
+
+def test_default_level_is_the_largest_useful_one():
+    for length, name in itertools.product((1, 7, 8, 100, 1000), ("haar", "db4", "sym20")):
+        x = signal((1, length, 2))
+        ours = ops.wavedec(torch.from_numpy(x), *filters(name, "dec"), -1, "symmetric")
+        theirs = pywt.wavedec(x, name, mode="symmetric", axis=1)
+        assert [c.shape[1] for c in ours] == [c.shape[1] for c in theirs]
+
+
+def test_level_zero_is_a_copy():
+    x = torch.randn(2, 5, 3)
+    (a,) = ops.wavedec(x, *filters("db2", "dec", torch.float32), 0)
+    assert torch.equal(a, x) and a.data_ptr() != x.data_ptr()
+    y = ops.waverec([a], *filters("db2", "rec", torch.float32))
+    assert torch.equal(y, x) and y.data_ptr() != a.data_ptr()
+
+
+@pytest.mark.parametrize("dtype,tolerance", [(torch.float32, 2e-6), (torch.bfloat16, 2e-2),
+                                             (torch.float16, 2e-3)])
+def test_lower_precision(dtype, tolerance):
+    x = torch.from_numpy(signal((2, 61, 4))).to(dtype)
+    taps = [f.to(torch.float32) for f in filters("db4", "dec")]
+    ours = ops.wavedec(x, *taps, 3, "symmetric")
+    theirs = pywt.wavedec(x.double().numpy(), "db4", mode="symmetric", level=3, axis=1)
+    for a, b in zip(ours, theirs):
+        assert a.dtype == dtype
+        close(a.double(), b, tolerance)
+    y = ops.waverec(ours, *[f.float() for f in filters("db4", "rec")], "symmetric")
+    assert y.dtype == dtype
+    close(y[:, :61].double(), x.double().numpy(), 3 * tolerance)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("length", [2, 9, 32])
+def test_backward_is_the_transpose(mode, length):
+    """<W x, y> = <x, W' y>, both directions."""
+    dec, rec = filters("db4", "dec"), filters("db4", "rec")
+    g = torch.Generator().manual_seed(0)
+    if raises_for(mode, length, 8, 3):
+        pytest.skip("no such transform")
+    x = torch.randn(2, length, 3, dtype=torch.float64, generator=g, requires_grad=True)
+    coeffs = ops.wavedec(x, *dec, 3, mode)
+    y = [torch.randn(c.shape, dtype=c.dtype, generator=g) for c in coeffs]
+    inner = sum((a * b).sum() for a, b in zip(coeffs, y))
+    (gx,) = torch.autograd.grad(inner, x)
+    assert abs(float((gx * x).sum() - inner)) < 1e-10 * (1 + abs(float(inner)))
+    c = [t.clone().requires_grad_() for t in y]
+    z = ops.waverec(c, *rec, mode)
+    v = torch.randn(z.shape, dtype=z.dtype, generator=g)
+    inner = (z * v).sum()
+    grads = torch.autograd.grad(inner, c)
+    other = sum((a * b).sum() for a, b in zip(grads, c))
+    assert abs(float(other - inner)) < 1e-10 * (1 + abs(float(inner)))

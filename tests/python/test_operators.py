@@ -1,0 +1,220 @@
+"""Gradients, opcheck and slow references of every operator, from Python."""
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+ops = torch.ops.signalllm
+F64 = dict(dtype=torch.float64)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def leaf(*shape):
+    return torch.randn(*shape, **F64).requires_grad_()
+
+
+def flat(f):
+    """gradcheck wants tensors or tuples, operators return lists."""
+    def g(*args):
+        out = f(*args)
+        return tuple(out) if isinstance(out, list) else out
+    return g
+
+
+CASES = {
+    "wavedec": [
+        (lambda x, a, b, mode=mode, dim=dim: ops.wavedec(x, a, b, 2, mode, dim),
+         lambda taps=taps: (leaf(2, 7, 3), leaf(*taps), leaf(*taps)))
+        for mode, dim, taps in [
+            ("reflect", -2, (4,)), ("periodization", 1, (6,)), ("zero", 0, (4,)),
+            ("smooth", -2, (3, 4)), ("antireflect", 1, (4,)), ("symmetric", -1, (4,)),
+        ]
+    ],
+    "waverec": [
+        (lambda a, d2, d1, g, h, mode=mode: ops.waverec([a, d2, d1], g, h, mode),
+         lambda n=n, taps=taps: (*(leaf(2, k, 3) for k in n), leaf(*taps), leaf(*taps)))
+        for mode, n, taps in [
+            ("reflect", (4, 4, 6), (4,)), ("periodization", (3, 3, 5), (6,)),
+            ("zero", (5, 4, 5), (3, 4)),
+        ]
+    ],
+    "causal_wavedec": [
+        (lambda x, lo: ops.causal_wavedec(x, lo, 3), lambda t=t: (leaf(2, 6, 2), leaf(*t)))
+        for t in [(3,), (2, 2)]
+    ],
+    "causal_wavelet_filter": [
+        (ops.causal_wavelet_filter,
+         lambda t=t, w=w: (leaf(2, 6, 2), leaf(*t), leaf(*t), leaf(*w)))
+        for t, w in [((3,), (1, 5)), ((2, 2), (2, 4)), ((2,), (2, 2))]
+    ],
+    "fft_conv": [
+        (lambda x, k, s, c=c: ops.fft_conv(x, k, s, c), lambda n=n: (leaf(2, 5, 2), leaf(n, 2), leaf(2)))
+        for c, n in [(True, 5), (True, 3), (True, 8), (False, 5), (False, 2)]
+    ] + [(lambda x, k: ops.fft_conv(x, k), lambda: (leaf(2, 5, 2), leaf(5, 2)))],
+    "gated_fft_conv": [
+        (ops.gated_fft_conv, lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(4, 2), leaf(2))),
+        (lambda *a: ops.gated_fft_conv(*a), lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(5, 2))),
+    ],
+}
+ALL = [pytest.param(f, make, id=f"{name}-{i}") for name, cases in CASES.items()
+       for i, (f, make) in enumerate(cases)]
+
+
+@pytest.mark.parametrize("f,make", ALL)
+def test_gradients(f, make):
+    assert gradcheck(flat(f), make(), atol=1e-6)
+
+
+@pytest.mark.parametrize("f,make", ALL)
+def test_second_gradients(f, make):
+    assert gradgradcheck(flat(f), make(), atol=1e-6)
+
+
+def x(*shape, **kw):
+    return torch.randn(*shape, **kw)
+
+
+def op_samples(requires_grad):
+    def t(*shape):
+        return torch.randn(*shape).requires_grad_(requires_grad)
+    bank = lambda: (t(4), t(4))
+    return {
+        "wavedec": (t(2, 9, 3), *bank(), 2, "reflect", -2),
+        "wavedec_backward_input": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), 9, "reflect", -2),
+        "wavedec_backward_filters": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], t(2, 9, 3), *bank(), "reflect", -2),
+        "waverec": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
+        "waverec_backward_input": (t(2, 10, 3), *bank(), [4, 4, 6], "reflect", -2),
+        "waverec_backward_filters": (t(2, 10, 3), [t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
+        "causal_wavedec": (t(2, 9, 3), t(3), 2, -2),
+        "causal_wavedec_backward_input": ([t(2, 9, 3), t(2, 9, 3)], t(3), -2),
+        "causal_wavedec_backward_filter": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), t(3), -2),
+        "causal_wavelet_filter": (t(2, 9, 3), t(3), t(3), t(1, 4), -2),
+        "causal_wavelet_filter_backward_input": (t(2, 9, 3), t(3), t(3), t(1, 4), -2),
+        "causal_wavelet_filter_backward_filters": (t(2, 9, 3), t(2, 9, 3), t(3), t(3), t(1, 4), -2),
+        "fft_conv": (t(2, 9, 3), t(9, 3), t(3), True),
+        "fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3), True),
+        "gated_fft_conv": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
+        "gated_fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
+    }
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+@pytest.mark.parametrize("name", list(op_samples(False)))
+def test_opcheck(name, requires_grad):
+    torch.library.opcheck(getattr(ops, name).default, op_samples(requires_grad)[name])
+
+
+def slow_conv(x, k, causal):
+    n, length, c = x.shape
+    y = torch.zeros_like(x)
+    for t in range(length):
+        for j in range(k.shape[0]):
+            if t - j >= 0 or not causal:
+                y[:, t] += k[j] * x[:, (t - j) % length]
+    return y
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("length", [1, 2, 7, 16, 33])
+@pytest.mark.parametrize("taps", [1, 4, 33, 50])
+def test_fft_conv_against_the_sum(causal, length, taps):
+    if not causal and taps > length:
+        pytest.skip("a circular kernel is no longer than the signal")
+    x, k, s = torch.randn(2, length, 3, **F64), torch.randn(taps, 3, **F64), torch.randn(3, **F64)
+    expected = slow_conv(x, k, causal) + s * x
+    assert torch.allclose(ops.fft_conv(x, k, s, causal), expected, atol=1e-12)
+    g, h = torch.randn_like(x), torch.randn_like(x)
+    if causal:
+        gated = h * (slow_conv(g * x, k, True) + s * g * x)
+        assert torch.allclose(ops.gated_fft_conv(x, g, h, k, s), gated, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype,tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
+def test_fft_conv_in_lower_precision(dtype, tolerance):
+    x, k = torch.randn(2, 128, 4).to(dtype), torch.randn(128, 4) / 8
+    y = ops.fft_conv(x, k)
+    expected = slow_conv(x.double(), k.double(), True)
+    assert y.dtype == dtype
+    assert float((y.double() - expected).norm() / expected.norm()) < tolerance
+
+
+def slow_causal(x, f, dilation):
+    y = torch.zeros_like(x)
+    for t in range(x.shape[1]):
+        for k in range(f.shape[-1]):
+            if t - dilation * k >= 0:
+                y[:, t] += f[..., k] * x[:, t - dilation * k]
+    return y
+
+
+@pytest.mark.parametrize("taps", [(1,), (2,), (3,), (5,), (3, 4)])
+@pytest.mark.parametrize("length", [1, 2, 9, 20])
+def test_causal_bank_against_the_sum(length, taps):
+    x, lo, hi = torch.randn(2, length, 3, **F64), torch.randn(*taps, **F64), torch.randn(*taps, **F64)
+    w = torch.randn(3, 5, **F64)
+    coeffs = ops.causal_wavedec(x, lo, 3)
+    a, y = x, w[:, 0] * x
+    for j in range(3):
+        following = slow_causal(a, lo, 2**j)
+        assert torch.allclose(coeffs[3 - j], a - following, atol=1e-12)
+        y = y + w[:, j + 1] * slow_causal(a, hi, 2**j)
+        a = following
+    assert torch.allclose(coeffs[0], a, atol=1e-12)
+    assert torch.allclose(sum(coeffs), x, atol=1e-12)
+    y = y + w[:, 4] * a
+    assert torch.allclose(ops.causal_wavelet_filter(x, lo, hi, w), y, atol=1e-12)
+
+
+def test_causality():
+    """Outputs up to t do not depend on inputs after t: exactly."""
+    x = torch.randn(2, 33, 4)
+    z = x.clone()
+    z[:, 20:] += 1
+    lo, hi, w = torch.randn(4, 3), torch.randn(4, 3), torch.randn(4, 6)
+    for a, b in zip(ops.causal_wavedec(x, lo, 4), ops.causal_wavedec(z, lo, 4)):
+        assert torch.equal(a[:, :20], b[:, :20])
+    a, b = (ops.causal_wavelet_filter(s, lo, hi, w) for s in (x, z))
+    assert torch.equal(a[:, :20], b[:, :20])
+    for dtype, tolerance in [(torch.float64, 1e-12), (torch.float32, 1e-5)]:
+        k = torch.randn(33, 4, dtype=dtype) / 6
+        a, b = (ops.fft_conv(s.to(dtype), k) for s in (x, z))
+        assert float((a - b)[:, :20].abs().max()) <= tolerance * float(z.abs().max())
+
+
+def test_compile_fullgraph():
+    f = torch.compile(
+        lambda t, a, b: sum(c.pow(2).sum() for c in ops.wavedec(t, a, b, 2, "reflect", -2)),
+        backend="aot_eager", fullgraph=True)
+    a, b = torch.randn(4), torch.randn(4)
+    t = torch.randn(2, 9, 3, requires_grad=True)
+    f(t, a, b).backward()
+    u = t.detach().clone().requires_grad_()
+    sum(c.pow(2).sum() for c in ops.wavedec(u, a, b, 2, "reflect", -2)).backward()
+    assert torch.allclose(t.grad, u.grad, atol=1e-5)
+
+
+@pytest.mark.parametrize("call,message", [
+    (lambda: ops.wavedec(x(2, 9, 3), x(3), x(3), 1), r"dec_lo has 3 taps; an even number"),
+    (lambda: ops.wavedec(x(2, 9, 3), x(4), x(4), -2), r"level -2 is not allowed"),
+    (lambda: ops.wavedec(x(2, 9, 3), x(4), x(4), 1, "reflekt"), r"'reflekt' is unknown; did you mean 'reflect'"),
+    (lambda: ops.wavedec(x(2, 0, 3), x(4), x(4), 1), r"length 0"),
+    (lambda: ops.wavedec(x(2, 1, 3), x(4), x(4), 1, "reflect"), r"length 1 \(level 1\)"),
+    (lambda: ops.wavedec(x(2, 9, 3), x(4), x(4), 1, "zero", 5), r"dim 5 is outside"),
+    (lambda: ops.wavedec(x(9), x(4), x(4), 1), r"needs dim=-1"),
+    (lambda: ops.wavedec(torch.ones(2, 9, 3, dtype=torch.int64), x(4), x(4), 1), r"floating point"),
+    (lambda: ops.wavedec(x(2, 9, 3), x(2, 4), x(2, 4), 1), r"\[channels, taps\] with the 3"),
+    (lambda: ops.wavedec(x(2, 9, 3), x(4).double(), x(4).double(), 1), r"dtype Double"),
+    (lambda: ops.waverec([x(2, 5, 3), x(2, 3, 3)], x(4), x(4)), r"approximation has 5"),
+    (lambda: ops.waverec([], x(4), x(4)), r"coeffs is empty"),
+    (lambda: ops.causal_wavedec(x(2, 9, 3), x(3), -1), r"level -1 is not allowed"),
+    (lambda: ops.causal_wavelet_filter(x(2, 9, 3), x(3), x(3), x(2, 4)), r"\[channels or 1, J \+ 2\]"),
+    (lambda: ops.fft_conv(x(2, 9, 3), x(9, 4)), r"kernel must be \[K, C\]"),
+    (lambda: ops.fft_conv(x(2, 9, 3), x(10, 3), None, False), r"circular kernel"),
+    (lambda: ops.gated_fft_conv(x(2, 9, 3), x(2, 9, 2), x(2, 9, 3), x(9, 3)), r"gate_in must be like"),
+])
+def test_wrong_input(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call()
