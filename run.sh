@@ -54,12 +54,12 @@ version_at_least() {
 
 # One line on why an installer failed, from its log.
 reason() {
-  if grep -qiE 'resolve|resolution|NewConnectionError|Max retries|unreachable|timed out|Unable to connect|Could not connect|ProxyError' "$1"; then
+  if grep -qiE 'resolv|resolution|service not known|servname|new connection|Max retries|unreachable|timed out|to connect|connection (refused|reset)|ProxyError' "$1"; then
     echo "no network? See $1"
   elif grep -qiE 'No space left' "$1"; then
     echo "the disk is full. See $1"
   else
-    echo "$(grep -iE 'error|^E:' "$1" | tail -1) See $1"
+    echo "$(grep -iE 'error|^E:|No module' "$1" | tail -1 || true) See $1"
   fi
 }
 
@@ -161,8 +161,8 @@ find_python() {
 }
 
 make_venv() {
-  local base
-  base=$(find_python)
+  local base=${base_python:-}
+  [ -n "$base" ] || base=$(find_python)
   if ! logged venv "$base" -m venv --clear "$root/.venv"; then
     # Debian's Python comes without ensurepip; the package is named by version.
     if [ "${base#/usr/bin/}" != "$base" ] && command -v apt-get >/dev/null; then
@@ -175,13 +175,14 @@ make_venv() {
   fi
 }
 
-# pip_install NAME ARGUMENTS...
+# pip_install WHAT ARGUMENTS...
 pip_install() {
-  local name=$1
+  local what=$1
   shift
-  logged "$name" "$python" -m pip install --disable-pip-version-check --no-input \
+  "$python" -m pip --version >/dev/null 2>&1 || die "$python has no pip to install $what with"
+  logged pip "$python" -m pip install --disable-pip-version-check --no-input \
     --no-cache-dir --no-deps --no-compile --retries 2 "$@" ||
-    die "could not install the Python packages: $(reason "$logs/$name.log")"
+    die "could not install $what: $(reason "$logs/pip.log")"
 }
 
 # What torch on the CPU never loads and weighs more than all else, the other
@@ -268,7 +269,7 @@ use_given_python() {
   # shellcheck disable=SC2086
   lines=$(pinned $extra | sort -u)
   printf '%s\n' "$lines" >"$extras/requirements.txt"
-  pip_install pip --upgrade --target "$extras" -r "$extras/requirements.txt"
+  pip_install "Python packages beside $python" --upgrade --target "$extras" -r "$extras/requirements.txt"
 }
 
 # use_venv demo|test: .venv with the pinned packages. Stamps hold what was
@@ -289,14 +290,14 @@ use_venv() {
       locate_torch && return 0
     fi
     say "Installing Python packages in .venv: torch 2.11.0 and what draws pictures (a download of 0.6 GB)"
-    pip_install pip -r requirements.txt
+    pip_install "torch and other Python packages" -r requirements.txt
     locate_torch || die "torch was installed but cannot be found in $root/.venv"
     drop_cuda_half
     rm -f "$stamps/test"
     echo "$demo_stamp" >"$stamps/demo"
   else
     say "Installing Python packages in .venv: torch 2.11.0 and what tests compare with (a download of 2 GB)"
-    pip_install pip -r requirements.txt -r requirements-test.txt
+    pip_install "torch and other Python packages" -r requirements.txt -r requirements-test.txt
     locate_torch || die "torch was installed but cannot be found in $root/.venv"
     [ "$system" != Linux ] || [ -e "$torch_root/lib/libtorch_cuda.so" ] || restore_cuda_half
     logged import "$python" -c 'import torch' || die "torch cannot be imported. See $logs/import.log"
@@ -321,13 +322,15 @@ find_tool() {
 }
 
 install_tools() {
-  local wanted=
+  local wanted= found
+  found=$(cmake --version 2>/dev/null | grep -oE '[0-9]+\.[0-9.]+' | head -1 || true)
   cmake=$(find_tool cmake "$cmake_minimum") || wanted="cmake==3.31.10"
   ninja=$(find_tool ninja 1.10) || wanted="$wanted ninja==1.13.0"
   [ -n "$wanted" ] || return 0
   say "Installing with pip: $wanted"
   # shellcheck disable=SC2086
-  pip_install pip-tools ${extras:+--upgrade --target "$extras"} $wanted
+  pip_install "$wanted (CMake $cmake_minimum or newer is needed${found:+, $found is on PATH})" \
+    ${extras:+--upgrade --target "$extras"} $wanted
   cmake=$(find_tool cmake "$cmake_minimum") ||
     die "CMake $cmake_minimum or newer is needed, and what pip installed does not run"
   ninja=$(find_tool ninja 1.10) || die "Ninja is needed, and what pip installed does not run"
@@ -373,7 +376,7 @@ configure() {
 
 # prepare demo|test
 prepare() {
-  mkdir -p "$logs"
+  [ -n "${SIGNALLLM_PYTHON:-}" ] || [ -x .venv/bin/python3 ] || base_python=$(find_python)
   install_system "$1"
   if [ -n "${SIGNALLLM_PYTHON:-}" ]; then
     use_given_python "$1"
@@ -418,7 +421,7 @@ format() {
     python=$root/.venv/bin/python3
     "$python" -m pip --version >/dev/null 2>&1 || make_venv
     say "Installing with pip: clang-format==14.0.6"
-    pip_install pip-format clang-format==14.0.6
+    pip_install clang-format clang-format==14.0.6
     tool=$root/.venv/bin/clang-format
   fi
   if [ "${1:-}" = --check ]; then
