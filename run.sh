@@ -54,7 +54,7 @@ version_at_least() {
 
 # One line on why an installer failed, from its log.
 reason() {
-  if grep -qiE 'resolv|resolution|service not known|servname|new connection|Max retries|unreachable|timed out|to connect|connection (refused|reset)|ProxyError' "$1"; then
+  if grep -qiE 'from versions: none|resolv|resolution|service not known|servname|new connection|Max retries|unreachable|timed out|to connect|connection (refused|reset)|ProxyError' "$1"; then
     echo "no network? See $1"
   elif grep -qiE 'No space left' "$1"; then
     echo "the disk is full. See $1"
