@@ -126,6 +126,12 @@ at::Tensor channels_first(const at::Tensor& x) {
   return x.transpose(-1, -2).contiguous();
 }
 
+/// Never the lazy conjugate bit: it is lost where a dispatch mode leaves the
+/// Conjugate key out (torch.compile), and on MPS (pytorch#184379).
+at::Tensor conjugate(const at::Tensor& z) {
+  return at::conj_physical(z);
+}
+
 /// The first `length` values of a linear convolution, or all of it folded to
 /// a period of `length`.
 at::Tensor fold(const at::Tensor& full, int64_t length, bool causal) {
@@ -188,11 +194,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> fft_conv_backward(
   const auto k = channels_first(kernel.narrow(0, 0, taps).to(type));
   const auto spectrum = at::fft_rfft(g, n);
   auto gx = fold_lags(
-      at::fft_irfft(spectrum * at::fft_rfft(k, n).conj(), n), length, causal);
+      at::fft_irfft(spectrum * conjugate(at::fft_rfft(k, n)), n),
+      length,
+      causal);
   if (skip.has_value()) {
     gx = gx + g * skip->to(type).unsqueeze(-1);
   }
-  const auto products = (spectrum * at::fft_rfft(x, n).conj()).sum(0);
+  const auto products = (spectrum * conjugate(at::fft_rfft(x, n))).sum(0);
   auto gk =
       fold_lags(at::fft_irfft(products, n), length, causal).narrow(-1, 0, taps);
   if (taps < kernel.size(0)) {

@@ -50,6 +50,14 @@ at::Tensor canonical(const at::Tensor& input, const Signal& s) {
   return input.reshape({s.batch, s.length, s.inner});
 }
 
+at::Tensor own(const at::Tensor& value, at::ScalarType type) {
+  const auto out = value.to(type);
+  return out.is_contiguous() && out.storage_offset() == 0 &&
+          !out.is_alias_of(value)
+      ? out
+      : out.clone(at::MemoryFormat::Contiguous);
+}
+
 void check_filter(
     std::string_view op,
     std::string_view argument,

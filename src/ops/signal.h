@@ -29,6 +29,10 @@ Signal check_signal(std::string_view op, const at::Tensor& input, int64_t dim);
 /// A canonical view or copy `[batch, length, inner]`.
 at::Tensor canonical(const at::Tensor& input, const Signal& signal);
 
+/// The value in `type` as a contiguous tensor with memory of its own: what an
+/// operator may return.
+at::Tensor own(const at::Tensor& value, at::ScalarType type);
+
 /// Checks that a filter is `[taps]` or `[channels, taps]`, of the input's
 /// dtype (or float32 beside half precision) and on its device.
 void check_filter(

@@ -167,7 +167,7 @@ at::Tensor wavedec_backward_input(
         plan.lengths[l - 1],
         plan.mode);
   }
-  return g.to(grads[0].scalar_type()).reshape(s.sizes);
+  return own(g, grads[0].scalar_type()).reshape(s.sizes);
 }
 
 std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters(

@@ -198,7 +198,7 @@ at::Tensor waverec(
         hi,
         plan.mode);
   }
-  return a.to(coeffs[0].scalar_type()).reshape(s.sizes);
+  return own(a, coeffs[0].scalar_type()).reshape(s.sizes);
 }
 
 std::vector<at::Tensor> waverec_backward_input(
@@ -219,7 +219,7 @@ std::vector<at::Tensor> waverec_backward_input(
   const auto hi = expand_filter(rec_hi, s, type);
   std::vector<at::Tensor> out(plan.levels() + 1);
   const auto finish = [&](const at::Tensor& c) {
-    return c.to(grad.scalar_type()).reshape(s.sizes_for(c.size(1)));
+    return own(c, grad.scalar_type()).reshape(s.sizes_for(c.size(1)));
   };
   auto g = view(grad, s, type);
   for (int64_t l = 1; l <= plan.levels(); ++l) {

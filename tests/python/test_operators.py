@@ -202,7 +202,7 @@ def test_compile_fullgraph():
     (lambda: ops.wavedec(x(2, 9, 3), x(4), x(4), 1, "reflekt"), r"'reflekt' is unknown; did you mean 'reflect'"),
     (lambda: ops.wavedec(x(2, 0, 3), x(4), x(4), 1), r"length 0"),
     (lambda: ops.wavedec(x(2, 1, 3), x(4), x(4), 1, "reflect"), r"length 1 \(level 1\)"),
-    (lambda: ops.wavedec(x(2, 9, 3), x(4), x(4), 1, "zero", 5), r"dim 5 is outside"),
+    (lambda: ops.wavedec(x(2, 9, 3), x(4), x(4), 1, "zero", 5), r"dim 5"),
     (lambda: ops.wavedec(x(9), x(4), x(4), 1), r"needs dim=-1"),
     (lambda: ops.wavedec(torch.ones(2, 9, 3, dtype=torch.int64), x(4), x(4), 1), r"floating point"),
     (lambda: ops.wavedec(x(2, 9, 3), x(2, 4), x(2, 4), 1), r"\[channels, taps\] with the 3"),
