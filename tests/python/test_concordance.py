@@ -41,7 +41,8 @@ def extended_scale(x, name, mode, level):
     raise a short signal's far beyond its own."""
     taps, scale = pywt.Wavelet(name).dec_len, float(np.abs(x).max())
     for _ in range(level if mode in ("smooth", "antireflect") else 0):
-        scale = max(scale, float(np.abs(pywt.pad(x, [(0, 0), (taps, taps), (0, 0)], mode)).max()))
+        for row in x.transpose(0, 2, 1).reshape(-1, x.shape[1]):
+            scale = max(scale, float(np.abs(pywt.pad(row, taps, mode)).max()))
         x = pywt.dwt(x, name, mode=mode, axis=1)[0]
     return scale
 
@@ -108,7 +109,7 @@ def test_every_axis(shape, dim, mode):
     for a, b in zip(ours, pywt.wavedec(x, "db3", mode=mode, level=3, axis=dim)):
         close(a, b)
     y = ops.waverec(ours, *rec, mode, dim)
-    close(y.narrow(dim, 0, 37), x)
+    close(y.narrow(dim, 0, shape[dim]), x)
 
 
 def test_strided_input():

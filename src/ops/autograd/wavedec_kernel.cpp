@@ -23,11 +23,13 @@ struct Wavedec : torch::autograd::Function<Wavedec> {
       int64_t dim) {
     const bool filters = dec_lo.requires_grad() || dec_hi.requires_grad();
     ctx->save_for_backward({filters ? input : at::Tensor(), dec_lo, dec_hi});
-    ctx->saved_data["length"] = input.sym_size(dim);
     ctx->saved_data["mode"] = mode;
     ctx->saved_data["dim"] = dim;
     const at::AutoDispatchBelowADInplaceOrView guard;
-    return ops::wavedec(input, dec_lo, dec_hi, level, mode, dim);
+    auto coeffs = ops::wavedec(input, dec_lo, dec_hi, level, mode, dim);
+    // Only now is dim known to be valid.
+    ctx->saved_data["length"] = input.sym_size(dim);
+    return coeffs;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {

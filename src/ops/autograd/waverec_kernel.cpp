@@ -25,15 +25,17 @@ struct Waverec : torch::autograd::Function<Waverec> {
       saved.insert(saved.end(), coeffs.begin(), coeffs.end());
     }
     ctx->save_for_backward(saved);
+    ctx->saved_data["mode"] = mode;
+    ctx->saved_data["dim"] = dim;
+    const at::AutoDispatchBelowADInplaceOrView guard;
+    auto y = ops::waverec(coeffs, rec_lo, rec_hi, mode, dim);
+    // Only now is dim known to be valid.
     std::vector<c10::SymInt> lengths;
     for (const auto& c : coeffs) {
       lengths.push_back(c.sym_size(dim));
     }
     ctx->saved_data["lengths"] = lengths;
-    ctx->saved_data["mode"] = mode;
-    ctx->saved_data["dim"] = dim;
-    const at::AutoDispatchBelowADInplaceOrView guard;
-    return ops::waverec(coeffs, rec_lo, rec_hi, mode, dim);
+    return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
