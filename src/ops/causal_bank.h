@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 /// One-sided dilated filters in plain, differentiable ATen. Signals are
 /// `[batch, length, inner]`, filters `[1 or inner, taps]`, zero history.
 namespace signalllm::ops::bank {
@@ -25,3 +27,5 @@ at::Tensor causal_filter_gradient(
     bool shared);
 
 } // namespace signalllm::ops::bank
+
+#pragma GCC visibility pop

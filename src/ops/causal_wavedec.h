@@ -6,6 +6,8 @@
 
 #include <vector>
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 /// What the kernels of `causal_wavedec` and of its backward operators share.
 namespace signalllm::ops {
 
@@ -61,3 +63,5 @@ at::Tensor causal_wavedec_backward_filter(
 
 } // namespace composite
 } // namespace signalllm::ops
+
+#pragma GCC visibility pop

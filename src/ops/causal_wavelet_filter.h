@@ -6,6 +6,8 @@
 
 #include <tuple>
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 /// What the kernels of `causal_wavelet_filter` and of its backward operators
 /// share.
 namespace signalllm::ops {
@@ -67,3 +69,5 @@ causal_wavelet_filter_backward_filters(
 
 } // namespace composite
 } // namespace signalllm::ops
+
+#pragma GCC visibility pop

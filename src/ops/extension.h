@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 namespace signalllm::ops {
 
 /// How a signal goes on beyond its ends, in PyWavelets' words.
@@ -60,3 +62,5 @@ inline int64_t analysis_offset(Mode mode, int64_t taps) {
 int64_t max_level(int64_t length, int64_t taps);
 
 } // namespace signalllm::ops
+
+#pragma GCC visibility pop

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <tuple>
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 /// What the kernels of `fft_conv`, `gated_fft_conv` and of their backward
 /// operators share.
 namespace signalllm::ops {
@@ -52,3 +54,5 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> fft_conv_backward(
 
 } // namespace composite
 } // namespace signalllm::ops
+
+#pragma GCC visibility pop

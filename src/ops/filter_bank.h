@@ -6,6 +6,8 @@
 
 #include <utility>
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 /// One level of the two-channel bank in plain, differentiable ATen, for every
 /// device: the reference for the kernels and the path of devices without one.
 /// Signals are `[batch, length, inner]`, filters `[1 or inner, taps]`.
@@ -65,3 +67,5 @@ Pair synthesis_filter_gradient(
     bool shared);
 
 } // namespace signalllm::ops::bank
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "ops/fft_conv.h"
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 /// What the kernels of `gated_fft_conv` and of its backward operator share.
 namespace signalllm::ops {
 
@@ -50,3 +52,5 @@ FiveTensors gated_fft_conv_backward(
 
 } // namespace composite
 } // namespace signalllm::ops
+
+#pragma GCC visibility pop

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 namespace signalllm::ops {
 
 /// Where a transform along `dim` finds its values: `input` seen as
@@ -80,3 +82,5 @@ at::Tensor reduce_filter(
     const Signal& signal);
 
 } // namespace signalllm::ops
+
+#pragma GCC visibility pop

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 /// What the kernels of `wavedec` and of its backward operators share.
 namespace signalllm::ops {
 
@@ -92,3 +94,5 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters(
 
 } // namespace composite
 } // namespace signalllm::ops
+
+#pragma GCC visibility pop

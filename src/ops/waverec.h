@@ -2,6 +2,8 @@
 
 #include "ops/wavedec.h"
 
+#pragma GCC visibility push(default) // the plug-in and the tests use it
+
 /// What the kernels of `waverec` and of its backward operators share.
 namespace signalllm::ops {
 
@@ -92,3 +94,5 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters(
 
 } // namespace composite
 } // namespace signalllm::ops
+
+#pragma GCC visibility pop
