@@ -1,0 +1,86 @@
+#pragma once
+
+#include <signalllm/export.h>
+#include <signalllm/nn/attention.h>
+#include <signalllm/nn/feed_forward.h>
+
+#include <torch/arg.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/dropout.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/nn/pimpl.h>
+
+#include <string>
+
+namespace signalllm {
+
+/// Options for `WaveletTransformerBlock`.
+struct SIGNALLLM_API WaveletTransformerBlockOptions {
+  WaveletTransformerBlockOptions(int64_t dim, int64_t heads);
+
+  TORCH_ARG(int64_t, dim);
+  /// Head size is `dim / heads`.
+  TORCH_ARG(int64_t, heads);
+  /// Share of the width that attends (rounded to whole heads); the rest is
+  /// convolved. 0 and 1 leave one of the two out.
+  TORCH_ARG(double, attention_fraction) = 0.25;
+  TORCH_ARG(int64_t, max_length) = 256;
+  TORCH_ARG(double, dropout) = 0.0;
+  /// Hidden width of the feed-forward part over `dim`.
+  TORCH_ARG(int64_t, ffn_multiple) = 4;
+  TORCH_ARG(bool, rotary) = true;
+  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
+  TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
+  TORCH_ARG(std::string, wavelet) = "db2";
+  TORCH_ARG(int64_t, levels) = 3;
+  TORCH_ARG(int64_t, terms) = 16;
+  TORCH_ARG(SpectralKind, feed_forward) = SpectralKind::Channel;
+  TORCH_ARG(bool, causal) = true;
+
+ public:
+  /// Width D_a of the attention, a multiple of the head size.
+  int64_t attention_width() const;
+};
+
+/// What a block remembers while it generates.
+struct SIGNALLLM_API WaveletTransformerBlockState {
+  WaveletAttentionState attention;
+  FourierConvolutionState fourier;
+  SpectralFeedForwardState feed_forward;
+};
+
+/// Pre-norm block with two mixers side by side.
+///
+/// `u = LN(x)`, `x += drop(WaveletAttention(u) + FourierConvolution(u))`,
+/// `x += drop(SpectralFeedForward(LN(x)))`, the mixers on D_a and D - D_a
+/// inner channels: together 4 D^2 weights, as a transformer's attention has.
+///
+/// Shapes: `[B, T, D]` to the same.
+class SIGNALLLM_API WaveletTransformerBlockImpl
+    : public torch::nn::Cloneable<WaveletTransformerBlockImpl> {
+ public:
+  WaveletTransformerBlockImpl(int64_t dim, int64_t heads)
+      : WaveletTransformerBlockImpl(
+            WaveletTransformerBlockOptions(dim, heads)) {}
+  explicit WaveletTransformerBlockImpl(
+      const WaveletTransformerBlockOptions& options_);
+
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+
+  torch::Tensor forward(const torch::Tensor& input);
+  torch::Tensor forward_incremental(
+      const torch::Tensor& input,
+      WaveletTransformerBlockState& state);
+
+  WaveletTransformerBlockOptions options;
+  torch::nn::LayerNorm mixer_norm{nullptr}, feed_forward_norm{nullptr};
+  /// Null where its share of the width is 0.
+  WaveletAttention attention{nullptr};
+  FourierConvolutionAttention fourier{nullptr};
+  SpectralFeedForward feed_forward{nullptr};
+  torch::nn::Dropout dropout{nullptr};
+};
+TORCH_MODULE(WaveletTransformerBlock);
+
+} // namespace signalllm

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <signalllm/export.h>
+
+#include <torch/arg.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/pimpl.h>
+
+#include <string>
+#include <vector>
+
+namespace signalllm {
+
+/// What `CausalFilter` computes.
+enum class FilterKind {
+  /// Nothing: the input itself.
+  None,
+  /// A few taps a channel.
+  Short,
+  /// A multiresolution (a-trous wavelet) filter bank with a read-out.
+  Wavelet,
+};
+
+/// "none", "short", "wavelet".
+SIGNALLLM_API const char* to_string(FilterKind kind);
+/// Inverse of `to_string`; throws naming what is allowed.
+SIGNALLLM_API FilterKind parse_filter_kind(const std::string& name);
+
+/// Options for `CausalFilter`.
+struct SIGNALLLM_API CausalFilterOptions {
+  /* implicit */ CausalFilterOptions(int64_t channels);
+
+  TORCH_ARG(int64_t, channels);
+  TORCH_ARG(FilterKind, kind) = FilterKind::Short;
+  /// `Short`: number of taps.
+  TORCH_ARG(int64_t, taps) = 3;
+  /// `Short`: standard deviation around the identity at the start.
+  TORCH_ARG(double, noise) = 0.05;
+  /// `Wavelet`: orthogonal wavelet whose lattice angles are the start.
+  TORCH_ARG(std::string, wavelet) = "db2";
+  /// `Wavelet`: levels J >= 0.
+  TORCH_ARG(int64_t, levels) = 3;
+  /// `Wavelet`: one set of angles for all channels instead of one each.
+  TORCH_ARG(bool, shared) = false;
+  /// `Wavelet`: standard deviation of the read-out of the bands at the start.
+  TORCH_ARG(double, band_std) = 0.1;
+};
+
+/// What `CausalFilter` remembers of the past: per level the last inputs, in
+/// the dtype of accumulation.
+struct SIGNALLLM_API CausalFilterState {
+  std::vector<torch::Tensor> history;
+};
+
+/// Depthwise causal filter over the sequence, the identity (nearly) at the
+/// start.
+///
+/// `Short`: `y[t] = sum_k taps[c, k] x[t - k]`.
+/// `Wavelet`: `lo_0 = x`, `hi_{j+1}[t] = sum_k h1[k] lo_j[t - 2^j k]`,
+/// `lo_{j+1}` with h0, `y = w_0 x + sum_j w_j hi_j + w_{J+1} lo_J`, where
+/// (h0, h1) are the orthonormal lattice filters of the learned angles over
+/// sqrt(2) (DC gain 1, so deep levels do not grow). Shi, Wang and Fox,
+/// "Sequence modeling with multiresolution convolutional memory", 2023.
+///
+/// Shapes: `[B, T, C]` to the same. Accumulates in float32 (float64 for
+/// float64 input).
+class SIGNALLLM_API CausalFilterImpl
+    : public torch::nn::Cloneable<CausalFilterImpl> {
+ public:
+  explicit CausalFilterImpl(int64_t channels)
+      : CausalFilterImpl(CausalFilterOptions(channels)) {}
+  explicit CausalFilterImpl(const CausalFilterOptions& options_);
+
+  void reset() override;
+  void reset_parameters();
+  void pretty_print(std::ostream& stream) const override;
+
+  /// Composed of ATen operators.
+  torch::Tensor forward(const torch::Tensor& input);
+
+  /// The same function through `signalllm::causal_wavelet_filter`.
+  torch::Tensor fused(const torch::Tensor& input);
+
+  /// The next `T` outputs of a sequence that `state` remembers; an empty state
+  /// stands before its start.
+  torch::Tensor forward_incremental(
+      const torch::Tensor& input,
+      CausalFilterState& state);
+
+  /// `Wavelet`: (h0, h1), `[C, taps]` or `[taps]`, DC gain 1, tap 0 the
+  /// present.
+  std::pair<torch::Tensor, torch::Tensor> filters(
+      const torch::TensorOptions& like) const;
+
+  CausalFilterOptions options;
+  /// `Short`: `[C, taps]`.
+  torch::Tensor taps;
+  /// `Wavelet`: `[C, K]` (`[K]` if shared) and `[C, J + 2]`.
+  torch::Tensor angles, bands;
+
+ private:
+  void check(const torch::Tensor& input) const;
+};
+TORCH_MODULE(CausalFilter);
+
+} // namespace signalllm

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <signalllm/export.h>
+#include <signalllm/nn/block.h>
+#include <signalllm/nn/embedding.h>
+#include <signalllm/nn/generate.h>
+
+#include <torch/arg.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/pimpl.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace signalllm {
+
+/// Options for `SignalLLM`: what has to be known to build the model again.
+struct SIGNALLLM_API SignalLLMOptions {
+  /* implicit */ SignalLLMOptions(int64_t vocab_size);
+
+  TORCH_ARG(int64_t, vocab_size);
+  /// Width D.
+  TORCH_ARG(int64_t, dim) = 128;
+  TORCH_ARG(int64_t, layers) = 4;
+  /// Head size is `dim / heads`.
+  TORCH_ARG(int64_t, heads) = 4;
+  /// Share of every block's width that attends; the rest is convolved.
+  TORCH_ARG(double, attention_fraction) = 0.25;
+  /// Length of the training windows: the unit of time of the Fourier kernels.
+  TORCH_ARG(int64_t, max_length) = 256;
+  /// After the embedding, the mixers and the feed-forward parts.
+  TORCH_ARG(double, dropout) = 0.0;
+  TORCH_ARG(int64_t, ffn_multiple) = 4;
+  /// Rotary positions in the attention.
+  TORCH_ARG(bool, rotary) = true;
+  /// A learned table of positions added to the embedding; limits sequences to
+  /// `max_length`.
+  TORCH_ARG(bool, absolute_positions) = false;
+  /// Harmonics of the embedding, 0 for `dim / 2`.
+  TORCH_ARG(int64_t, harmonics) = 0;
+  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
+  TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
+  TORCH_ARG(std::string, wavelet) = "db2";
+  /// Levels of the wavelet filters, -1 as many as `max_length` has use for.
+  TORCH_ARG(int64_t, levels) = 3;
+  /// Harmonics of a Fourier kernel.
+  TORCH_ARG(int64_t, terms) = 16;
+  TORCH_ARG(SpectralKind, feed_forward) = SpectralKind::Channel;
+  /// Standard deviation of the weights at the start; `init_std / sqrt(2
+  /// layers)` for those that write into the residual stream.
+  TORCH_ARG(double, init_std) = 0.02;
+
+ public:
+  /// Every option by name, as text that `parse` reads back to the same value.
+  std::map<std::string, std::string> describe() const;
+  /// Inverse of `describe`; missing keys but `vocab_size` keep their defaults.
+  /// Throws for a key that is unknown, naming the nearest one, and for a value
+  /// that cannot be read.
+  static SignalLLMOptions parse(
+      const std::map<std::string, std::string>& values);
+};
+
+/// What a `SignalLLM` remembers of a sequence while it generates. It holds
+/// tensors derived from the weights, which must not change meanwhile.
+struct SIGNALLLM_API SignalLLMState {
+  int64_t batch = 0;
+  /// Positions seen.
+  int64_t length = 0;
+  torch::Tensor embedding;
+  std::vector<WaveletTransformerBlockState> blocks;
+};
+
+/// Causal language model of signal-processing parts.
+///
+/// `x = E[tokens]`, the blocks, `logits = LN(x) E^T` with the tied spectral
+/// embedding E.
+class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
+ public:
+  explicit SignalLLMImpl(const SignalLLMOptions& options_);
+
+  void reset() override;
+  void reset_parameters();
+  void pretty_print(std::ostream& stream) const override;
+
+  /// `[B, T]` int64 to logits `[B, T, V]`; those at t depend on tokens 0..t.
+  torch::Tensor forward(const torch::Tensor& tokens);
+
+  /// A state at the start of `batch` sequences.
+  SignalLLMState make_state(int64_t batch);
+
+  /// `forward` of the next t tokens `[B, t]` of the sequences in `state`.
+  torch::Tensor forward_incremental(
+      const torch::Tensor& tokens,
+      SignalLLMState& state);
+
+  /// Continues `prompt` `[B, T]`, T >= 1, to `[B, T + new]`, in eval mode and
+  /// without gradients. `on_token` gets every new `[B]`; false ends it.
+  torch::Tensor generate(
+      const torch::Tensor& prompt,
+      const GenerateOptions& generate_options = {},
+      const std::function<bool(const torch::Tensor& next)>& on_token = {});
+
+  /// Scalars to train.
+  int64_t num_parameters() const;
+
+  /// The parameters that weight decay is for: the matrices, not the filters,
+  /// kernels, gains and norms.
+  std::vector<torch::Tensor> decayed_parameters() const;
+
+  SignalLLMOptions options;
+  SpectralEmbedding embedding{nullptr};
+  SignalPositionalEncoding positions{nullptr};
+  torch::nn::Dropout dropout{nullptr};
+  torch::nn::ModuleList blocks{nullptr};
+  torch::nn::LayerNorm norm{nullptr};
+};
+TORCH_MODULE(SignalLLM);
+
+} // namespace signalllm

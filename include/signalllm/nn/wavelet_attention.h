@@ -1,0 +1,87 @@
+#pragma once
+
+#include <signalllm/export.h>
+#include <signalllm/nn/causal_filter.h>
+#include <signalllm/nn/positional_encoding.h>
+#include <signalllm/nn/swappable.h>
+
+#include <torch/arg.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
+
+#include <string>
+
+namespace signalllm {
+
+/// Options for `WaveletAttention`.
+struct SIGNALLLM_API WaveletAttentionOptions {
+  WaveletAttentionOptions(int64_t dim, int64_t num_heads);
+
+  /// Width D of input and output.
+  TORCH_ARG(int64_t, dim);
+  TORCH_ARG(int64_t, num_heads);
+  /// Inner width D_a, a multiple of `num_heads`; 0 means `dim`.
+  TORCH_ARG(int64_t, width) = 0;
+  /// Filter M on queries, keys and values.
+  TORCH_ARG(FilterKind, filter) = FilterKind::Wavelet;
+  TORCH_ARG(std::string, wavelet) = "db2";
+  /// Levels of the filter bank; -1: as many as `max_length` has use for,
+  /// ceil(log2((max_length - 1) / (taps - 1) + 1)).
+  TORCH_ARG(int64_t, levels) = 3;
+  TORCH_ARG(bool, shared_filters) = false;
+  /// Rotary positions on queries and keys (the head size is then even).
+  TORCH_ARG(bool, rotary) = true;
+  TORCH_ARG(int64_t, max_length) = 256;
+  /// False: every position attends to all; the filters stay one-sided.
+  TORCH_ARG(bool, causal) = true;
+};
+
+/// What `WaveletAttention` remembers while it generates.
+struct SIGNALLLM_API WaveletAttentionState {
+  CausalFilterState filter;
+  /// `[B, heads, capacity, head size]`, the first `length` rows valid.
+  torch::Tensor keys, values;
+  int64_t length = 0;
+};
+
+/// Attention over multiresolution queries, keys and values.
+///
+/// `[q k v] = M(W_in u)`, `y = W_o softmax(R(q) R(k)^T / sqrt(d) + mask) v` a
+/// head, M a causal wavelet filter bank that starts near the identity and R
+/// the rotary positions.
+///
+/// Shapes: `[B, T, D]` to the same.
+class SIGNALLLM_API WaveletAttentionImpl
+    : public Swappable<WaveletAttentionImpl> {
+ public:
+  WaveletAttentionImpl(int64_t dim, int64_t num_heads)
+      : WaveletAttentionImpl(WaveletAttentionOptions(dim, num_heads)) {}
+  explicit WaveletAttentionImpl(const WaveletAttentionOptions& options_);
+
+  void reset() override;
+  void reset_parameters();
+  void pretty_print(std::ostream& stream) const override;
+
+  virtual torch::Tensor forward(const torch::Tensor& input);
+
+  /// `forward` of the next T positions; an empty state stands at the start.
+  virtual torch::Tensor forward_incremental(
+      const torch::Tensor& input,
+      WaveletAttentionState& state);
+
+  WaveletAttentionOptions options;
+  torch::nn::Linear in_proj{nullptr}, out_proj{nullptr};
+  CausalFilter filter{nullptr};
+  SignalPositionalEncoding rotary{nullptr};
+
+ protected:
+  /// From `W_in u` `[B, T, 3 D_a]` to what `W_o` takes, `[B, T, D_a]`.
+  virtual torch::Tensor mix(const torch::Tensor& projected);
+  /// The attention itself, on filtered `[B, T, 3 D_a]`; appends to `state`.
+  torch::Tensor attend(
+      const torch::Tensor& filtered,
+      WaveletAttentionState* state = nullptr);
+};
+TORCH_MODULE(WaveletAttention);
+
+} // namespace signalllm

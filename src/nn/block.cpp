@@ -1,0 +1,115 @@
+#include <signalllm/nn/block.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace signalllm {
+
+WaveletTransformerBlockOptions::WaveletTransformerBlockOptions(
+    int64_t dim,
+    int64_t heads)
+    : dim_(dim), heads_(heads) {}
+
+int64_t WaveletTransformerBlockOptions::attention_width() const {
+  auto attending =
+      std::llround(attention_fraction() * static_cast<double>(heads()));
+  return attending * (dim() / heads());
+}
+
+WaveletTransformerBlockImpl::WaveletTransformerBlockImpl(
+    const WaveletTransformerBlockOptions& options_)
+    : options(options_) {
+  TORCH_CHECK(
+      options.heads() >= 1 && options.dim() >= 1 &&
+          options.dim() % options.heads() == 0,
+      "WaveletTransformerBlock: dim ",
+      options.dim(),
+      " cannot be divided into ",
+      options.heads(),
+      " heads of equal size");
+  TORCH_CHECK(
+      options.attention_fraction() >= 0 && options.attention_fraction() <= 1,
+      "WaveletTransformerBlock: attention_fraction is ",
+      options.attention_fraction(),
+      ", allowed are 0 to 1");
+  reset();
+}
+
+void WaveletTransformerBlockImpl::reset() {
+  auto dim = options.dim();
+  auto attending = options.attention_width();
+  mixer_norm = register_module(
+      "mixer_norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim})));
+  if (attending > 0) {
+    attention = register_module(
+        "attention",
+        WaveletAttention(
+            WaveletAttentionOptions(dim, attending / (dim / options.heads()))
+                .width(attending)
+                .filter(options.attention_filter())
+                .wavelet(options.wavelet())
+                .levels(options.levels())
+                .rotary(options.rotary())
+                .max_length(options.max_length())
+                .causal(options.causal())));
+  }
+  if (attending < dim) {
+    fourier = register_module(
+        "fourier",
+        FourierConvolutionAttention(
+            FourierConvolutionAttentionOptions(dim)
+                .width(dim - attending)
+                .max_length(options.max_length())
+                .terms(options.terms())
+                .filter(options.fourier_filter())
+                .wavelet(options.wavelet())
+                .levels(std::max<int64_t>(options.levels(), 0))
+                .causal(options.causal())));
+  }
+  feed_forward_norm = register_module(
+      "feed_forward_norm",
+      torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim})));
+  feed_forward = register_module(
+      "feed_forward",
+      SpectralFeedForward(SpectralFeedForwardOptions(dim)
+                              .hidden(options.ffn_multiple() * dim)
+                              .kind(options.feed_forward())));
+  dropout = register_module("dropout", torch::nn::Dropout(options.dropout()));
+}
+
+void WaveletTransformerBlockImpl::pretty_print(std::ostream& stream) const {
+  stream << "signalllm::WaveletTransformerBlock(dim=" << options.dim()
+         << ", heads=" << options.heads()
+         << ", attention_width=" << options.attention_width()
+         << ", dropout=" << options.dropout() << ", causal=" << std::boolalpha
+         << options.causal() << ")";
+}
+
+torch::Tensor WaveletTransformerBlockImpl::forward(const torch::Tensor& input) {
+  auto u = mixer_norm->forward(input);
+  auto mixed = attention ? attention->forward(u) : fourier->forward(u);
+  if (attention && fourier) {
+    mixed = mixed + fourier->forward(u);
+  }
+  auto x = input + dropout->forward(mixed);
+  return x +
+      dropout->forward(feed_forward->forward(feed_forward_norm->forward(x)));
+}
+
+torch::Tensor WaveletTransformerBlockImpl::forward_incremental(
+    const torch::Tensor& input,
+    WaveletTransformerBlockState& state) {
+  auto u = mixer_norm->forward(input);
+  auto x = input;
+  if (attention) {
+    x = x + attention->forward_incremental(u, state.attention);
+  }
+  if (fourier) {
+    x = x + fourier->forward_incremental(u, state.fourier);
+  }
+  return x +
+      feed_forward->forward_incremental(
+          feed_forward_norm->forward(x), state.feed_forward);
+}
+
+} // namespace signalllm

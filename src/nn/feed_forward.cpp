@@ -1,0 +1,134 @@
+#include <signalllm/nn/feed_forward.h>
+
+#include <ATen/OpMathType.h>
+#include <ATen/ops/fft_irfft.h>
+#include <ATen/ops/fft_rfft.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/linear.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+namespace signalllm {
+
+const char* to_string(SpectralKind kind) {
+  switch (kind) {
+    case SpectralKind::None:
+      return "none";
+    case SpectralKind::Channel:
+      return "channel";
+    case SpectralKind::CausalTime:
+      return "causal_time";
+  }
+  TORCH_INTERNAL_ASSERT(false);
+}
+
+SpectralKind parse_spectral_kind(const std::string& name) {
+  for (auto kind :
+       {SpectralKind::None, SpectralKind::Channel, SpectralKind::CausalTime}) {
+    if (name == to_string(kind)) {
+      return kind;
+    }
+  }
+  TORCH_CHECK(
+      false,
+      "parse_spectral_kind: '",
+      name,
+      "' is not a kind, allowed are none, channel and causal_time");
+}
+
+SpectralFeedForwardOptions::SpectralFeedForwardOptions(int64_t dim)
+    : dim_(dim) {}
+
+SpectralFeedForwardImpl::SpectralFeedForwardImpl(
+    const SpectralFeedForwardOptions& options_)
+    : options(options_) {
+  TORCH_CHECK(
+      options.dim() >= 1 && options.hidden() >= 0,
+      "SpectralFeedForward: dim is ",
+      options.dim(),
+      " and hidden ",
+      options.hidden(),
+      ", dim must be at least 1 and hidden not negative");
+  if (options.hidden() == 0) {
+    options.hidden(4 * options.dim());
+  }
+  reset();
+}
+
+void SpectralFeedForwardImpl::reset() {
+  in_proj = register_module(
+      "in_proj",
+      torch::nn::Linear(
+          torch::nn::LinearOptions(options.dim(), options.hidden())
+              .bias(false)));
+  out_proj = register_module(
+      "out_proj",
+      torch::nn::Linear(
+          torch::nn::LinearOptions(options.hidden(), options.dim())
+              .bias(false)));
+  if (options.kind() == SpectralKind::Channel) {
+    gain = register_parameter("gain", torch::empty({options.hidden() / 2 + 1}));
+  } else if (options.kind() == SpectralKind::CausalTime) {
+    filter = register_module(
+        "filter",
+        CausalFilter(
+            CausalFilterOptions(options.hidden()).taps(options.taps())));
+  }
+  reset_parameters();
+}
+
+void SpectralFeedForwardImpl::reset_parameters() {
+  torch::NoGradGuard no_grad;
+  in_proj->reset_parameters();
+  out_proj->reset_parameters();
+  if (gain.defined()) {
+    gain.fill_(1);
+  }
+  if (filter) {
+    filter->reset_parameters();
+  }
+}
+
+void SpectralFeedForwardImpl::pretty_print(std::ostream& stream) const {
+  stream << "signalllm::SpectralFeedForward(dim=" << options.dim()
+         << ", hidden=" << options.hidden()
+         << ", kind=" << to_string(options.kind()) << ")";
+}
+
+torch::Tensor SpectralFeedForwardImpl::folded_weight() const {
+  const auto& weight = out_proj->weight;
+  if (!gain.defined()) {
+    return weight;
+  }
+  // Outside autocast: the FFT of a small matrix, in full precision.
+  c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
+  auto wide = at::toOpMathType(weight.scalar_type());
+  auto spectrum = at::fft_rfft(weight.to(wide)) * gain.to(wide);
+  return at::fft_irfft(spectrum, options.hidden()).to(weight.scalar_type());
+}
+
+torch::Tensor SpectralFeedForwardImpl::forward(const torch::Tensor& input) {
+  SpectralFeedForwardState state;
+  return forward_incremental(input, state);
+}
+
+torch::Tensor SpectralFeedForwardImpl::forward_incremental(
+    const torch::Tensor& input,
+    SpectralFeedForwardState& state) {
+  TORCH_CHECK(
+      input.dim() == 3 && input.size(2) == options.dim(),
+      "SpectralFeedForward: input has shape ",
+      input.sizes(),
+      ", it must be [batch, length, ",
+      options.dim(),
+      "]");
+  auto hidden = in_proj->forward(input);
+  if (filter) {
+    hidden = filter->forward_incremental(hidden, state.filter);
+  }
+  if (!state.weight.defined()) {
+    state.weight = folded_weight();
+  }
+  return at::linear(at::gelu(hidden), state.weight);
+}
+
+} // namespace signalllm

@@ -1,0 +1,232 @@
+#include <signalllm/nn/model.h>
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
+
+#include <cmath>
+
+namespace signalllm {
+
+namespace {
+
+WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
+  return WaveletTransformerBlockOptions(options.dim(), options.heads())
+      .attention_fraction(options.attention_fraction())
+      .max_length(options.max_length())
+      .dropout(options.dropout())
+      .ffn_multiple(options.ffn_multiple())
+      .rotary(options.rotary())
+      .attention_filter(options.attention_filter())
+      .fourier_filter(options.fourier_filter())
+      .wavelet(options.wavelet())
+      .levels(options.levels())
+      .terms(options.terms())
+      .feed_forward(options.feed_forward());
+}
+
+void check_tokens(const char* function, const torch::Tensor& tokens) {
+  TORCH_CHECK(
+      tokens.dim() == 2 && tokens.size(1) >= 1 &&
+          tokens.scalar_type() == torch::kLong,
+      "SignalLLM::",
+      function,
+      ": tokens are ",
+      tokens.scalar_type(),
+      " of shape ",
+      tokens.sizes(),
+      ", they must be int64 [batch, length] with length >= 1");
+}
+
+/// Eval mode for as long as it lives.
+class EvalMode {
+ public:
+  explicit EvalMode(torch::nn::Module& module)
+      : module_(module), was_training_(module.is_training()) {
+    module_.eval();
+  }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+  ~EvalMode() {
+    module_.train(was_training_);
+  }
+
+ private:
+  torch::nn::Module& module_;
+  bool was_training_;
+};
+
+} // namespace
+
+SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
+    : options(options_) {
+  TORCH_CHECK(
+      options.vocab_size() >= 1 && options.layers() >= 0,
+      "SignalLLM: vocab_size is ",
+      options.vocab_size(),
+      " and layers ",
+      options.layers(),
+      ", there must be a token and no negative number of layers");
+  reset();
+}
+
+void SignalLLMImpl::reset() {
+  embedding = register_module(
+      "embedding",
+      SpectralEmbedding(
+          SpectralEmbeddingOptions(options.vocab_size(), options.dim())
+              .harmonics(options.harmonics())
+              .std(options.init_std())));
+  if (options.absolute_positions()) {
+    positions = register_module(
+        "positions",
+        SignalPositionalEncoding(SignalPositionalEncodingOptions(options.dim())
+                                     .max_length(options.max_length())));
+  }
+  dropout = register_module("dropout", torch::nn::Dropout(options.dropout()));
+  blocks = register_module("blocks", torch::nn::ModuleList());
+  for (int64_t layer = 0; layer < options.layers(); ++layer) {
+    blocks->push_back(WaveletTransformerBlock(block_options(options)));
+  }
+  norm = register_module(
+      "norm",
+      torch::nn::LayerNorm(torch::nn::LayerNormOptions({options.dim()})));
+  reset_parameters();
+}
+
+void SignalLLMImpl::reset_parameters() {
+  torch::NoGradGuard no_grad;
+  embedding->reset_parameters();
+  auto residual = options.init_std() /
+      std::sqrt(2.0 * static_cast<double>(options.layers()));
+  for (const auto& module : modules(/*include_self=*/false)) {
+    if (auto* attention = module->as<WaveletAttentionImpl>()) {
+      attention->reset_parameters();
+    } else if (auto* fourier = module->as<FourierConvolutionAttentionImpl>()) {
+      fourier->reset_parameters();
+    } else if (auto* feed_forward = module->as<SpectralFeedForwardImpl>()) {
+      feed_forward->reset_parameters();
+    } else if (auto* layer_norm = module->as<torch::nn::LayerNormImpl>()) {
+      layer_norm->reset_parameters();
+    }
+  }
+  for (const auto& item : named_modules({}, /*include_self=*/false)) {
+    if (auto* linear = item.value()->as<torch::nn::LinearImpl>()) {
+      auto writes = item.key().ends_with("out_proj");
+      linear->weight.normal_(0, writes ? residual : options.init_std());
+    }
+  }
+}
+
+void SignalLLMImpl::pretty_print(std::ostream& stream) const {
+  stream << "signalllm::SignalLLM(vocab_size=" << options.vocab_size()
+         << ", dim=" << options.dim() << ", layers=" << options.layers()
+         << ", heads=" << options.heads()
+         << ", attention_fraction=" << options.attention_fraction()
+         << ", max_length=" << options.max_length() << ")";
+}
+
+torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
+  check_tokens("forward", tokens);
+  // Both ends share one E; its gradient arrives from both.
+  auto table = embedding->weight();
+  auto x = at::embedding(table, tokens);
+  if (positions) {
+    x = positions->forward(x);
+  }
+  x = dropout->forward(x);
+  for (const auto& block : *blocks) {
+    x = block->as<WaveletTransformerBlockImpl>()->forward(x);
+  }
+  return norm->forward(x).matmul(table.t());
+}
+
+SignalLLMState SignalLLMImpl::make_state(int64_t batch) {
+  TORCH_CHECK(
+      batch >= 1,
+      "SignalLLM::make_state: batch is ",
+      batch,
+      ", it must be at least 1");
+  SignalLLMState state;
+  state.batch = batch;
+  state.blocks.resize(blocks->size());
+  return state;
+}
+
+torch::Tensor SignalLLMImpl::forward_incremental(
+    const torch::Tensor& tokens,
+    SignalLLMState& state) {
+  check_tokens("forward_incremental", tokens);
+  TORCH_CHECK(
+      tokens.size(0) == state.batch && state.blocks.size() == blocks->size(),
+      "SignalLLM::forward_incremental: tokens have batch ",
+      tokens.size(0),
+      ", the state was made for batch ",
+      state.batch,
+      " and ",
+      state.blocks.size(),
+      " layers of ",
+      blocks->size());
+  if (!state.embedding.defined()) {
+    state.embedding = embedding->weight();
+  }
+  auto x = at::embedding(state.embedding, tokens);
+  if (positions) {
+    x = positions->forward(x, state.length);
+  }
+  for (size_t layer = 0; layer < blocks->size(); ++layer) {
+    auto* block = blocks[layer]->as<WaveletTransformerBlockImpl>();
+    x = block->forward_incremental(x, state.blocks[layer]);
+  }
+  state.length += tokens.size(1);
+  return norm->forward(x).matmul(state.embedding.t());
+}
+
+torch::Tensor SignalLLMImpl::generate(
+    const torch::Tensor& prompt,
+    const GenerateOptions& generate_options,
+    const std::function<bool(const torch::Tensor&)>& on_token) {
+  check_tokens("generate", prompt);
+  TORCH_CHECK(
+      generate_options.max_new_tokens() >= 0,
+      "SignalLLM::generate: max_new_tokens is ",
+      generate_options.max_new_tokens(),
+      ", it must not be negative");
+  torch::NoGradGuard no_grad;
+  EvalMode eval(*this);
+  std::optional<at::Generator> generator;
+  if (auto seed = generate_options.seed()) {
+    generator = at::detail::createCPUGenerator(*seed);
+  }
+  auto state = make_state(prompt.size(0));
+  std::vector<torch::Tensor> text{prompt};
+  for (int64_t i = 0; i < generate_options.max_new_tokens(); ++i) {
+    auto logits = forward_incremental(text.back(), state).select(1, -1);
+    auto next = sample(logits, generate_options, generator);
+    text.push_back(next.unsqueeze(1));
+    if (on_token && !on_token(next)) {
+      break;
+    }
+  }
+  return at::cat(text, 1);
+}
+
+int64_t SignalLLMImpl::num_parameters() const {
+  int64_t count = 0;
+  for (const auto& parameter : parameters()) {
+    count += parameter.numel();
+  }
+  return count;
+}
+
+std::vector<torch::Tensor> SignalLLMImpl::decayed_parameters() const {
+  std::vector<torch::Tensor> matrices{embedding->coefficients};
+  for (const auto& module : modules(/*include_self=*/false)) {
+    if (auto* linear = module->as<torch::nn::LinearImpl>()) {
+      matrices.push_back(linear->weight);
+    }
+  }
+  return matrices;
+}
+
+} // namespace signalllm

@@ -1,0 +1,148 @@
+#include <signalllm/nn/model.h>
+
+#include "text.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <limits>
+#include <locale>
+#include <sstream>
+
+namespace signalllm {
+
+SignalLLMOptions::SignalLLMOptions(int64_t vocab_size)
+    : vocab_size_(vocab_size) {}
+
+namespace {
+
+/// Shows `see` every option by name: the one list of them.
+template <typename Options, typename See>
+void each_option(Options& options, See see) {
+  see("vocab_size", options.vocab_size());
+  see("dim", options.dim());
+  see("layers", options.layers());
+  see("heads", options.heads());
+  see("attention_fraction", options.attention_fraction());
+  see("max_length", options.max_length());
+  see("dropout", options.dropout());
+  see("ffn_multiple", options.ffn_multiple());
+  see("rotary", options.rotary());
+  see("absolute_positions", options.absolute_positions());
+  see("harmonics", options.harmonics());
+  see("attention_filter", options.attention_filter());
+  see("fourier_filter", options.fourier_filter());
+  see("wavelet", options.wavelet());
+  see("levels", options.levels());
+  see("terms", options.terms());
+  see("feed_forward", options.feed_forward());
+  see("init_std", options.init_std());
+}
+
+/// As few digits as give the same number back.
+std::string text(double value) {
+  for (int digits = 6;; ++digits) {
+    std::stringstream stream;
+    stream.imbue(std::locale::classic());
+    stream << std::setprecision(digits) << value;
+    double back = 0;
+    stream >> back;
+    if (back == value || digits == std::numeric_limits<double>::max_digits10) {
+      return stream.str();
+    }
+  }
+}
+std::string text(int64_t value) {
+  return std::to_string(value);
+}
+std::string text(bool value) {
+  return value ? "true" : "false";
+}
+std::string text(const std::string& value) {
+  return value;
+}
+std::string text(FilterKind value) {
+  return to_string(value);
+}
+std::string text(SpectralKind value) {
+  return to_string(value);
+}
+
+template <typename Number>
+void read_number(const std::string& key, const std::string& from, Number& to) {
+  std::istringstream stream(from);
+  stream.imbue(std::locale::classic());
+  Number value{};
+  stream >> value;
+  TORCH_CHECK(
+      !stream.fail() && stream.peek() == std::istringstream::traits_type::eof(),
+      "SignalLLMOptions::parse: ",
+      key,
+      " is '",
+      from,
+      "', it must be ",
+      std::is_integral_v<Number> ? "a whole number" : "a number");
+  to = value;
+}
+void read(const std::string& key, const std::string& from, double& to) {
+  read_number(key, from, to);
+}
+void read(const std::string& key, const std::string& from, int64_t& to) {
+  read_number(key, from, to);
+}
+void read(const std::string& key, const std::string& from, bool& to) {
+  TORCH_CHECK(
+      from == "true" || from == "false",
+      "SignalLLMOptions::parse: ",
+      key,
+      " is '",
+      from,
+      "', it must be true or false");
+  to = from == "true";
+}
+void read(const std::string&, const std::string& from, std::string& to) {
+  to = from;
+}
+void read(const std::string&, const std::string& from, FilterKind& to) {
+  to = parse_filter_kind(from);
+}
+void read(const std::string&, const std::string& from, SpectralKind& to) {
+  to = parse_spectral_kind(from);
+}
+
+} // namespace
+
+std::map<std::string, std::string> SignalLLMOptions::describe() const {
+  std::map<std::string, std::string> values;
+  each_option(*this, [&](const char* key, const auto& value) {
+    values[key] = text(value);
+  });
+  return values;
+}
+
+SignalLLMOptions SignalLLMOptions::parse(
+    const std::map<std::string, std::string>& values) {
+  TORCH_CHECK(
+      values.count("vocab_size") == 1,
+      "SignalLLMOptions::parse: vocab_size is missing");
+  SignalLLMOptions options(0);
+  std::vector<std::string> known;
+  each_option(
+      options, [&](const char* key, const auto&) { known.emplace_back(key); });
+  for (const auto& [key, value] : values) {
+    TORCH_CHECK(
+        std::find(known.begin(), known.end(), key) != known.end(),
+        "SignalLLMOptions::parse: there is no option '",
+        key,
+        "', did you mean '",
+        nearest(key, known),
+        "'?");
+  }
+  each_option(options, [&](const char* key, auto& value) {
+    if (auto found = values.find(key); found != values.end()) {
+      read(key, found->second, value);
+    }
+  });
+  return options;
+}
+
+} // namespace signalllm

@@ -1,0 +1,51 @@
+#include <signalllm/nn/mps_optimized_attention.h>
+
+#include <signalllm/ops/fft_conv.h>
+#include <signalllm/ops/gated_fft_conv.h>
+
+#include <ATen/OpMathType.h>
+
+namespace signalllm {
+
+template <>
+void MPSOptimizedAttentionImpl<WaveletAttentionImpl>::pretty_print(
+    std::ostream& stream) const {
+  stream << "signalllm::MPSOptimizedAttention(kind=wavelet, dim="
+         << options.dim() << ", num_heads=" << options.num_heads()
+         << ", width=" << options.width()
+         << ", filter=" << to_string(options.filter())
+         << ", rotary=" << std::boolalpha << options.rotary()
+         << ", causal=" << options.causal() << ")";
+}
+
+template <>
+torch::Tensor MPSOptimizedAttentionImpl<WaveletAttentionImpl>::mix(
+    const torch::Tensor& projected) {
+  return attend(filter->fused(projected));
+}
+
+template <>
+void MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::pretty_print(
+    std::ostream& stream) const {
+  stream << "signalllm::MPSOptimizedAttention(kind=fourier, dim="
+         << options.dim() << ", width=" << options.width()
+         << ", max_length=" << options.max_length()
+         << ", terms=" << options.terms()
+         << ", filter=" << to_string(options.filter())
+         << ", causal=" << std::boolalpha << options.causal() << ")";
+}
+
+template <>
+torch::Tensor MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::mix(
+    const torch::Tensor& projected) {
+  auto parts = filter->fused(projected).chunk(3, -1);
+  auto taps = kernel(projected.size(1));
+  auto wide_skip = skip.to(taps.scalar_type());
+  if (options.causal()) {
+    return ops::gated_fft_conv(parts[2], parts[1], parts[0], taps, wide_skip);
+  }
+  return parts[0] *
+      ops::fft_conv(parts[1] * parts[2], taps, wide_skip, /*causal=*/false);
+}
+
+} // namespace signalllm

@@ -1,0 +1,196 @@
+#include <signalllm/nn/wavelet_attention.h>
+
+#include <signalllm/wavelet.h>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace signalllm {
+
+WaveletAttentionOptions::WaveletAttentionOptions(int64_t dim, int64_t num_heads)
+    : dim_(dim), num_heads_(num_heads) {}
+
+namespace {
+
+/// Levels after which the filter bank sees `length` positions back.
+int64_t useful_levels(int64_t length, int64_t taps) {
+  auto reach = static_cast<double>(length - 1) / static_cast<double>(taps - 1);
+  return static_cast<int64_t>(std::ceil(std::log2(reach + 1)));
+}
+
+/// Rows of `cache` become `past + rows.size(2)`, the last of them `rows`.
+at::Tensor append(at::Tensor& cache, int64_t past, const at::Tensor& rows) {
+  auto length = past + rows.size(2);
+  if (!cache.defined() || cache.size(2) < length) {
+    // Grows by doubling, so that a long text is copied a few times only.
+    auto sizes = rows.sizes().vec();
+    sizes[2] = std::max<int64_t>(64, 2 * length);
+    auto grown = at::empty(sizes, rows.options());
+    if (past > 0) {
+      grown.slice(2, 0, past).copy_(cache.slice(2, 0, past));
+    }
+    cache = grown;
+  }
+  cache.slice(2, past, length).copy_(rows);
+  return cache.slice(2, 0, length);
+}
+
+} // namespace
+
+WaveletAttentionImpl::WaveletAttentionImpl(
+    const WaveletAttentionOptions& options_)
+    : options(options_) {
+  TORCH_CHECK(
+      options.dim() >= 1,
+      "WaveletAttention: dim is ",
+      options.dim(),
+      ", it must be at least 1");
+  if (options.width() == 0) {
+    options.width(options.dim());
+  }
+  auto heads = options.num_heads();
+  TORCH_CHECK(
+      heads >= 1 && options.width() >= 1 && options.width() % heads == 0 &&
+          (!options.rotary() || options.width() / heads % 2 == 0),
+      "WaveletAttention: width ",
+      options.width(),
+      " cannot be divided into ",
+      heads,
+      " heads of equal",
+      options.rotary() ? ", even" : "",
+      " size");
+  TORCH_CHECK(
+      options.max_length() >= 1,
+      "WaveletAttention: max_length is ",
+      options.max_length(),
+      ", it must be at least 1");
+  TORCH_CHECK(
+      options.levels() >= -1,
+      "WaveletAttention: levels is ",
+      options.levels(),
+      ", it must be at least 0, or -1 for as many as max_length has use for");
+  if (options.levels() == -1) {
+    options.levels(useful_levels(
+        options.max_length(), Wavelet(options.wavelet()).length()));
+  }
+  reset();
+}
+
+void WaveletAttentionImpl::reset() {
+  auto inner = options.width();
+  in_proj = register_module(
+      "in_proj",
+      torch::nn::Linear(
+          torch::nn::LinearOptions(options.dim(), 3 * inner).bias(false)));
+  out_proj = register_module(
+      "out_proj",
+      torch::nn::Linear(
+          torch::nn::LinearOptions(inner, options.dim()).bias(false)));
+  filter = register_module(
+      "filter",
+      CausalFilter(CausalFilterOptions(3 * inner)
+                       .kind(options.filter())
+                       .wavelet(options.wavelet())
+                       .levels(options.levels())
+                       .shared(options.shared_filters())));
+  if (options.rotary()) {
+    rotary = register_module(
+        "rotary",
+        SignalPositionalEncoding(
+            SignalPositionalEncodingOptions(inner / options.num_heads())
+                .kind(PositionKind::Rotary)));
+  }
+}
+
+void WaveletAttentionImpl::reset_parameters() {
+  in_proj->reset_parameters();
+  out_proj->reset_parameters();
+  filter->reset_parameters();
+}
+
+void WaveletAttentionImpl::pretty_print(std::ostream& stream) const {
+  if (auto* twin = this->twin()) {
+    return twin->pretty_print(stream);
+  }
+  stream << "signalllm::WaveletAttention(dim=" << options.dim()
+         << ", num_heads=" << options.num_heads()
+         << ", width=" << options.width()
+         << ", filter=" << to_string(options.filter())
+         << ", rotary=" << std::boolalpha << options.rotary()
+         << ", causal=" << options.causal() << ")";
+}
+
+torch::Tensor WaveletAttentionImpl::forward(const torch::Tensor& input) {
+  if (auto* twin = this->twin()) {
+    return twin->forward(input);
+  }
+  TORCH_CHECK(
+      input.dim() == 3 && input.size(2) == options.dim(),
+      "WaveletAttention: input has shape ",
+      input.sizes(),
+      ", it must be [batch, length, ",
+      options.dim(),
+      "]");
+  return out_proj->forward(mix(in_proj->forward(input)));
+}
+
+torch::Tensor WaveletAttentionImpl::mix(const torch::Tensor& projected) {
+  return attend(filter->forward(projected));
+}
+
+torch::Tensor WaveletAttentionImpl::forward_incremental(
+    const torch::Tensor& input,
+    WaveletAttentionState& state) {
+  if (auto* twin = this->twin()) {
+    return twin->forward_incremental(input, state);
+  }
+  TORCH_CHECK(
+      options.causal(),
+      "WaveletAttention::forward_incremental: only with causal(true)");
+  auto projected = in_proj->forward(input);
+  auto filtered = filter->forward_incremental(projected, state.filter);
+  return out_proj->forward(attend(filtered, &state));
+}
+
+torch::Tensor WaveletAttentionImpl::attend(
+    const torch::Tensor& filtered,
+    WaveletAttentionState* state) {
+  auto batch = filtered.size(0);
+  auto length = filtered.size(1);
+  auto heads = options.num_heads();
+  auto past = state ? state->length : 0;
+  // One copy makes q, k and v contiguous; otherwise the fused attention
+  // kernels step aside.
+  auto parts = filtered.view({batch, length, 3, heads, options.width() / heads})
+                   .permute({2, 0, 3, 1, 4})
+                   .contiguous();
+  auto q = parts.select(0, 0);
+  auto k = parts.select(0, 1);
+  auto v = parts.select(0, 2);
+  if (options.rotary()) {
+    auto turned = rotary->forward(parts.slice(0, 0, 2), past);
+    q = turned.select(0, 0);
+    k = turned.select(0, 1);
+  }
+  std::optional<torch::Tensor> mask;
+  if (state) {
+    k = append(state->keys, past, k);
+    v = append(state->values, past, v);
+    state->length = past + length;
+    if (past > 0 && length > 1) {
+      mask =
+          at::ones({length, past + length}, filtered.options().dtype(at::kBool))
+              .tril(past);
+    }
+  }
+  // A single new position sees everything.
+  auto triangle = options.causal() && past == 0 && length > 1;
+  auto y = at::scaled_dot_product_attention(q, k, v, mask, 0.0, triangle);
+  return y.transpose(1, 2).reshape({batch, length, options.width()});
+}
+
+} // namespace signalllm

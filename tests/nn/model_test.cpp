@@ -1,0 +1,336 @@
+#include "support.h"
+
+#include <signalllm/nn/model.h>
+#include <signalllm/optimize.h>
+
+#include <torch/nn/functional/loss.h>
+#include <torch/optim/adamw.h>
+
+#include <cmath>
+
+using namespace signalllm;
+using namespace signalllm::test;
+
+struct ModelTest : SeedingFixture {
+  static SignalLLMOptions small() {
+    return SignalLLMOptions(17).dim(16).layers(2).heads(4).max_length(32).terms(
+        4);
+  }
+  static torch::Tensor tokens(int64_t batch, int64_t length) {
+    return torch::randint(17, {batch, length}, torch::kLong);
+  }
+};
+
+TEST_F(ModelTest, GivesLogitsOfEveryPosition) {
+  SignalLLM m(small());
+  EXPECT_EQ(m->forward(tokens(3, 9)).sizes(), (std::vector<int64_t>{3, 9, 17}));
+  // Longer than the training windows.
+  EXPECT_EQ(m->forward(tokens(1, 50)).size(1), 50);
+}
+
+TEST_F(ModelTest, ParameterNamesAreStable) {
+  SignalLLM m(small().layers(1).absolute_positions(true));
+  const auto keys = m->named_parameters().keys();
+  EXPECT_EQ(
+      keys,
+      (std::vector<std::string>{
+          "embedding.coefficients",
+          "positions.table",
+          "positions.modulation",
+          "positions.shift",
+          "blocks.0.mixer_norm.weight",
+          "blocks.0.mixer_norm.bias",
+          "blocks.0.attention.in_proj.weight",
+          "blocks.0.attention.out_proj.weight",
+          "blocks.0.attention.filter.angles",
+          "blocks.0.attention.filter.bands",
+          "blocks.0.fourier.kernel_terms",
+          "blocks.0.fourier.log_decay",
+          "blocks.0.fourier.skip",
+          "blocks.0.fourier.in_proj.weight",
+          "blocks.0.fourier.out_proj.weight",
+          "blocks.0.fourier.filter.taps",
+          "blocks.0.feed_forward_norm.weight",
+          "blocks.0.feed_forward_norm.bias",
+          "blocks.0.feed_forward.gain",
+          "blocks.0.feed_forward.in_proj.weight",
+          "blocks.0.feed_forward.out_proj.weight",
+          "norm.weight",
+          "norm.bias"}));
+  EXPECT_EQ(m->decayed_parameters().size(), 7u);
+}
+
+TEST_F(ModelTest, StartsAsAskedAndAtTheUniformLoss) {
+  SignalLLM m(small().dim(64).vocab_size(500));
+  auto parameters = m->named_parameters();
+  const auto std_of = [&](const char* name) {
+    return parameters[name].std().item<double>();
+  };
+  EXPECT_NEAR(std_of("blocks.1.attention.in_proj.weight"), 0.02, 0.002);
+  EXPECT_NEAR(std_of("blocks.1.fourier.out_proj.weight"), 0.01, 0.001);
+  EXPECT_NEAR(std_of("blocks.1.feed_forward.out_proj.weight"), 0.01, 0.001);
+  EXPECT_NEAR(std_of("embedding.coefficients"), 0.02, 0.001);
+  const auto x = torch::randint(500, {4, 32}, torch::kLong);
+  const auto loss = torch::nn::functional::cross_entropy(
+      m->forward(x).view({-1, 500}), torch::randint(500, {128}, torch::kLong));
+  EXPECT_NEAR(loss.item<double>(), std::log(500.0), 0.1);
+}
+
+TEST_F(ModelTest, LooksAtNoLaterToken) {
+  for (const double fraction : {0.0, 0.25, 1.0}) {
+    for (const auto type : {torch::kFloat, torch::kDouble, torch::kBFloat16}) {
+      SignalLLM m(small().attention_fraction(fraction).dropout(0.2));
+      m->to(type);
+      for (const int64_t length : {2, 17, 32, 45}) {
+        for (const bool training : {true, false}) {
+          m->train(training);
+          expect_causal(
+              [&](const torch::Tensor& in) {
+                torch::manual_seed(1); // the same units drop
+                return m->forward(in);
+              },
+              tokens(2, length),
+              [](const torch::Tensor& x) { return (x + 5).remainder(17); },
+              true);
+        }
+      }
+    }
+  }
+}
+
+TEST_F(ModelTest, NoGradientReachesLaterEmbeddings) {
+  SignalLLM m(small());
+  m->to(torch::kDouble);
+  auto x = torch::randn({1, 12, 16}, torch::kDouble).requires_grad_();
+  auto h = x;
+  for (const auto& block : *m->blocks) {
+    h = block->as<WaveletTransformerBlockImpl>()->forward(h);
+  }
+  const auto g = torch::autograd::grad({h.select(1, 6).sum()}, {x})[0];
+  EXPECT_GT(g.slice(1, 0, 7).abs().max().item<double>(), 0);
+  EXPECT_LT(g.slice(1, 7).abs().max().item<double>(), 1e-12);
+}
+
+TEST_F(ModelTest, PrefixOfTheOutputIsTheOutputOfThePrefix) {
+  SignalLLM m(small());
+  m->to(torch::kDouble);
+  const auto x = tokens(2, 40);
+  const auto whole = m->forward(x);
+  for (const int64_t t : {1, 2, 13, 39}) {
+    expect_close(m->forward(x.slice(1, 0, t)), whole.slice(1, 0, t), 1e-11);
+  }
+}
+
+TEST_F(ModelTest, IncrementalLooksAtNoLaterToken) {
+  torch::NoGradGuard no_grad;
+  SignalLLM m(small());
+  const auto x = tokens(2, 20);
+  const auto run = [&](const torch::Tensor& in) {
+    auto state = m->make_state(2);
+    std::vector<torch::Tensor> out;
+    for (int64_t t = 0; t < in.size(1); ++t) {
+      out.push_back(m->forward_incremental(in.slice(1, t, t + 1), state));
+    }
+    return torch::cat(out, 1);
+  };
+  // One at a time, nothing later is even there: equality is exact.
+  expect_causal(
+      run,
+      x,
+      [](const torch::Tensor& t) { return (t + 5).remainder(17); },
+      false);
+}
+
+TEST_F(ModelTest, GreedyTokensAreThoseOfTheFullForward) {
+  torch::NoGradGuard no_grad;
+  for (const bool swapped : {false, true}) {
+    SignalLLM m(small().attention_filter(FilterKind::Wavelet));
+    // Livelier than a fresh model, which repeats itself.
+    for (auto& p : m->parameters()) {
+      p.add_(torch::randn_like(p) * 0.05);
+    }
+    m->to(torch::kDouble);
+    if (swapped) {
+      optimize_for_mps(m, torch::kCPU);
+    }
+    m->eval();
+    const auto prompt = tokens(1, 5);
+    const auto text = m->generate(prompt, GenerateOptions().temperature(0));
+    ASSERT_EQ(text.size(1), 5 + 256);
+    auto slow = prompt;
+    for (int64_t i = 0; i < 256; ++i) {
+      const auto next = m->forward(slow).select(1, -1).argmax(-1);
+      slow = torch::cat({slow, next.unsqueeze(1)}, 1);
+    }
+    EXPECT_TRUE(text.equal(slow));
+  }
+}
+
+TEST_F(ModelTest, IncrementalLogitsAreThoseOfTheFullForward) {
+  torch::NoGradGuard no_grad;
+  SignalLLM m(small().absolute_positions(true).max_length(300).feed_forward(
+      SpectralKind::CausalTime));
+  const auto x = tokens(2, 256);
+  const auto whole = m->forward(x);
+  auto state = m->make_state(2);
+  std::vector<torch::Tensor> out{
+      m->forward_incremental(x.slice(1, 0, 10), state)};
+  for (int64_t t = 10; t < 256; ++t) {
+    out.push_back(m->forward_incremental(x.slice(1, t, t + 1), state));
+  }
+  EXPECT_EQ(state.length, 256);
+  expect_close(torch::cat(out, 1), whole, 1e-4);
+}
+
+TEST_F(ModelTest, GenerateFollowsItsSeedStopsAndRestoresTheMode) {
+  SignalLLM m(small().dropout(0.5));
+  m->train();
+  const auto prompt = tokens(3, 4);
+  const auto options = GenerateOptions().max_new_tokens(20).seed(7);
+  const auto a = m->generate(prompt, options);
+  EXPECT_TRUE(m->is_training());
+  EXPECT_TRUE(m->blocks[0]->is_training());
+  EXPECT_EQ(a.sizes(), (std::vector<int64_t>{3, 24}));
+  EXPECT_FALSE(a.requires_grad());
+  EXPECT_TRUE(a.slice(1, 0, 4).equal(prompt));
+  EXPECT_TRUE(m->generate(prompt, options).equal(a));
+  EXPECT_FALSE(m->generate(prompt, GenerateOptions().max_new_tokens(20).seed(8))
+                   .equal(a));
+  std::vector<torch::Tensor> seen;
+  const auto b = m->generate(prompt, options, [&](const torch::Tensor& next) {
+    seen.push_back(next);
+    return seen.size() < 3;
+  });
+  EXPECT_EQ(b.size(1), 4 + 3);
+  EXPECT_TRUE(b.slice(1, 4).equal(torch::stack(seen, 1)));
+  EXPECT_TRUE(
+      m->generate(prompt, GenerateOptions().max_new_tokens(0)).equal(prompt));
+}
+
+TEST_F(ModelTest, Gradients) {
+  SignalLLM m(small().layers(1));
+  m->to(torch::kDouble);
+  const auto x = tokens(1, 6);
+  expect_gradients([&] { return m->forward(x); }, m->parameters());
+}
+
+TEST_F(ModelTest, SavesClonesAndPrints) {
+  SignalLLM m(small());
+  const auto x = tokens(2, 9);
+  expect_save_and_clone(
+      m, [&](SignalLLMImpl& model) { return model.forward(x); });
+  const auto text = printed(m);
+  EXPECT_EQ(
+      text.substr(0, text.find('\n')),
+      "signalllm::SignalLLM(vocab_size=17, dim=16, layers=2, heads=4, "
+      "attention_fraction=0.25, max_length=32)(");
+}
+
+TEST_F(ModelTest, OptionsSurviveAsText) {
+  const auto options = SignalLLMOptions(300)
+                           .dim(96)
+                           .heads(6)
+                           .attention_fraction(1.0 / 3)
+                           .dropout(0.1)
+                           .rotary(false)
+                           .fourier_filter(FilterKind::Wavelet)
+                           .wavelet("sym4")
+                           .levels(-1)
+                           .feed_forward(SpectralKind::CausalTime);
+  const auto values = options.describe();
+  EXPECT_EQ(values.at("dropout"), "0.1");
+  EXPECT_EQ(values.at("fourier_filter"), "wavelet");
+  const auto back = SignalLLMOptions::parse(values);
+  EXPECT_EQ(back.describe(), values);
+  EXPECT_EQ(back.attention_fraction(), 1.0 / 3);
+  EXPECT_EQ(SignalLLMOptions::parse({{"vocab_size", "9"}}).dim(), 128);
+  const auto message = [](const std::map<std::string, std::string>& given) {
+    return message_of([&] { SignalLLMOptions::parse(given); });
+  };
+  EXPECT_EQ(
+      message({{"dim", "8"}}),
+      "SignalLLMOptions::parse: vocab_size is missing");
+  EXPECT_EQ(
+      message({{"vocab_size", "9"}, {"layer", "8"}}),
+      "SignalLLMOptions::parse: there is no option 'layer', did you mean "
+      "'layers'?");
+  EXPECT_EQ(
+      message({{"vocab_size", "9"}, {"dim", "8.5"}}),
+      "SignalLLMOptions::parse: dim is '8.5', it must be a whole number");
+}
+
+TEST_F(ModelTest, RefusesTokensThatAreNone) {
+  SignalLLM m(small());
+  EXPECT_NE(
+      message_of([&] {
+        m->forward(torch::randn({2, 3}));
+      }).find("they must be int64 [batch, length]"),
+      std::string::npos);
+}
+
+namespace {
+
+/// Hands every position its successor: what a leak would do.
+struct LeakyImpl : Twin<WaveletAttentionImpl, LeakyImpl> {
+  using Twin::Twin;
+  torch::Tensor forward(const torch::Tensor& input) override {
+    return input.roll(-1, 1);
+  }
+};
+
+/// Trains on uniformly random tokens, a fresh batch a step, where no causal
+/// model can do better than log V. The mean of the last losses in nats over
+/// that, and its standard error.
+std::pair<double, double> excess_loss(SignalLLM& model, int64_t vocabulary) {
+  torch::optim::AdamW optimizer(
+      model->parameters(), torch::optim::AdamWOptions(3e-3));
+  std::vector<torch::Tensor> last;
+  for (int64_t step = 0; step < 200; ++step) {
+    const auto x = torch::randint(vocabulary, {16, 33}, torch::kLong);
+    const auto losses = torch::nn::functional::cross_entropy(
+        model->forward(x.slice(1, 0, 32)).reshape({-1, vocabulary}),
+        x.slice(1, 1).reshape({-1}),
+        torch::nn::functional::CrossEntropyFuncOptions().reduction(
+            torch::kNone));
+    optimizer.zero_grad();
+    losses.mean().backward();
+    optimizer.step();
+    if (step >= 150) {
+      last.push_back(losses.detach());
+    }
+  }
+  const auto all = torch::cat(last).to(torch::kDouble);
+  return {
+      all.mean().item<double>() - std::log(static_cast<double>(vocabulary)),
+      all.std().item<double>() / std::sqrt(static_cast<double>(all.numel()))};
+}
+
+} // namespace
+
+TEST_F(ModelTest, LearnsNothingFromNoise) {
+  for (const double fraction : {0.0, 0.5, 1.0}) {
+    SignalLLM m(SignalLLMOptions(12)
+                    .dim(32)
+                    .layers(2)
+                    .heads(2)
+                    .max_length(32)
+                    .attention_fraction(fraction));
+    const auto [excess, error] = excess_loss(m, 12);
+    EXPECT_GT(excess, -4 * error) << "at attention_fraction " << fraction;
+    EXPECT_LT(excess, 0.2);
+  }
+}
+
+TEST_F(ModelTest, TheControlOnNoiseFindsALeak) {
+  SignalLLM m(SignalLLMOptions(12)
+                  .dim(32)
+                  .layers(2)
+                  .heads(2)
+                  .max_length(32)
+                  .attention_fraction(0.5));
+  auto& attention = m->blocks[0]->as<WaveletTransformerBlockImpl>()->attention;
+  attention->run_as(std::make_shared<LeakyImpl>(*attention));
+  const auto [excess, error] = excess_loss(m, 12);
+  EXPECT_LT(excess, -4 * error);
+  EXPECT_LT(excess, -1);
+}
