@@ -53,6 +53,24 @@ class Config : public CLI::ConfigTOML {
   std::string command_;
 };
 
+/// CLI11's help without the environment's names, which the footer explains.
+class Formatter : public CLI::Formatter {
+ public:
+  Formatter() {
+    column_width(32);
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text;
+    if (option->get_type_size() != 0) {
+      text = " " + option->get_type_name();
+      if (!option->get_default_str().empty()) {
+        text += "=" + option->get_default_str();
+      }
+    }
+    return text;
+  }
+};
+
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   while (!text.empty() && text.back() == ' ') {
@@ -76,7 +94,7 @@ CommandLine::CommandLine(
   app_.config_formatter(std::make_shared<Config>(app_, command));
   app_.set_config("--config", "", "a TOML file with options")
       ->type_name("FILE");
-  app_.get_formatter()->column_width(30);
+  app_.formatter(std::make_shared<Formatter>());
 }
 
 std::string CommandLine::environment_name(const std::string& option) {

@@ -19,6 +19,11 @@ c10::Device choose_device(const std::string& name) {
   if (name == "auto") {
     return at::hasMPS() ? at::kMPS : at::hasCUDA() ? at::kCUDA : at::kCPU;
   }
+  TORCH_CHECK(
+      name == "cpu" || name == "mps" || name == "cuda",
+      "--device is '",
+      name,
+      "'; there are auto, cpu, mps and cuda");
   const c10::Device device(name);
   TORCH_CHECK(
       device.is_cpu() || (device.is_mps() && at::hasMPS()) ||

@@ -180,7 +180,6 @@ void check(const Settings& s) {
   one_of("schedule", s.schedule, training::schedule_shapes());
   one_of("precision", s.precision, {"float32", "bfloat16"});
   one_of("tokenizer", s.tokenizer, {"bytes", "chars"});
-  one_of("device", s.device, {"auto", "cpu", "mps", "cuda"});
 }
 
 } // namespace signalllm::app

@@ -6,13 +6,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 
 namespace signalllm::training {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Json = nlohmann::ordered_json;
+using LogLine = nlohmann::ordered_json;
 
 double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -20,12 +22,9 @@ double since(Clock::time_point start) {
 
 /// Six digits are enough for a log, and shorter to read.
 double rounded(double value) {
-  if (value == 0 || !std::isfinite(value)) {
-    return value;
-  }
-  const double unit =
-      std::pow(10.0, std::floor(std::log10(std::abs(value))) - 5);
-  return std::round(value / unit) * unit;
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%.6g", value);
+  return std::strtod(digits, nullptr);
 }
 
 class Log {
@@ -36,7 +35,7 @@ class Log {
       TORCH_CHECK(out_, "cannot write ", folder->file("log.jsonl"));
     }
   }
-  void write(const Json& line) {
+  void write(const LogLine& line) {
     if (out_.is_open()) {
       out_ << line.dump() << std::endl; // flushed: people watch it grow
       TORCH_CHECK(out_, "cannot write the log: is the disk full?");
@@ -66,7 +65,7 @@ FitResult fit(
     const auto now = trainer.report();
     const double elapsed = since(mark);
     const double speed = static_cast<double>(now.tokens) / elapsed;
-    Json line{
+    LogLine line{
         {"step", now.step},
         {"loss", rounded(now.loss)},
         {"gradient_norm", rounded(now.gradient_norm)},

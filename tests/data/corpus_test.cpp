@@ -1,5 +1,6 @@
 #include <signalllm/data/corpus.h>
 
+#include "messages.h"
 #include "temporary_folder.h"
 
 #include <c10/util/Exception.h>
@@ -12,17 +13,8 @@
 namespace signalllm::data {
 namespace {
 
-std::string message_of(const CorpusOptions& options) {
-  try {
-    read_corpus(options);
-  } catch (const c10::Error& error) {
-    return error.what_without_backtrace();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
+std::string complaint(const CorpusOptions& options) {
+  return message_of([&] { read_corpus(options); });
 }
 
 TEST(Corpus, TheEndIsHeldOut) {
@@ -96,7 +88,7 @@ TEST(Corpus, ASampleOfAFolderIsWholeFilesAndAlwaysTheSame) {
 TEST(Corpus, WhatCannotBeReadIsNamed) {
   const TemporaryFolder folder;
   const auto expect = [](const CorpusOptions& options, const char* part) {
-    const auto message = message_of(options);
+    const auto message = complaint(options);
     EXPECT_TRUE(contains(message, part)) << message;
     EXPECT_TRUE(contains(message, options.path())) << message;
   };
@@ -114,12 +106,12 @@ TEST(Corpus, WhatCannotBeReadIsNamed) {
       "xz");
   folder.write("sub/a.png", "x");
   expect(folder / "sub", "no files to read");
-  EXPECT_TRUE(contains(message_of(std::string()), "no file"));
+  EXPECT_TRUE(contains(complaint(std::string()), "no file"));
   const auto good = CorpusOptions(folder.write("a", "text"));
   EXPECT_TRUE(
-      contains(message_of(CorpusOptions(good).valid_fraction(1)), "below 1"));
+      contains(complaint(CorpusOptions(good).valid_fraction(1)), "below 1"));
   EXPECT_TRUE(contains(
-      message_of(CorpusOptions(good).valid_path(folder / "no")),
+      complaint(CorpusOptions(good).valid_path(folder / "no")),
       "no such file"));
 }
 

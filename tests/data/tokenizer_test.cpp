@@ -1,5 +1,7 @@
 #include <signalllm/data/tokenizer.h>
 
+#include "messages.h"
+
 #include <ATen/ops/arange.h>
 #include <ATen/ops/tensor.h>
 #include <c10/util/Exception.h>
@@ -9,19 +11,6 @@
 
 namespace signalllm::data {
 namespace {
-
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const c10::Error& error) {
-    return error.what_without_backtrace();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 TEST(Tokenizer, BytesTakeAnything) {
   std::string all;

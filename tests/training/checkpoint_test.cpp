@@ -1,5 +1,6 @@
 #include <signalllm/training/checkpoint.h>
 
+#include "messages.h"
 #include "temporary_folder.h"
 #include "training/small_model.h"
 
@@ -19,15 +20,6 @@ Checkpoint checkpoint_at(int64_t step) {
   checkpoint.optimizer["moment"] = torch::full({3}, step);
   checkpoint.state = R"({"rows": 12})";
   return checkpoint;
-}
-
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const c10::Error& error) {
-    return error.what_without_backtrace();
-  }
-  return "";
 }
 
 TEST(Checkpoint, RoundTripAndKeepingTheNewest) {

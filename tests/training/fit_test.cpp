@@ -13,8 +13,8 @@
 namespace signalllm::training {
 namespace {
 
-struct TinyRun {
-  TinyRun()
+struct FitRun {
+  FitRun()
       : model((torch::manual_seed(0), 11)),
         trainer(
             model,
@@ -55,7 +55,7 @@ TEST(Fit, ReportsValidatesAndSaves) {
     evaluations.push_back(step);
   };
   callbacks.on_checkpoint = [&](int64_t step) { checkpoints.push_back(step); };
-  TinyRun model;
+  FitRun model;
   const auto result = fit(model.trainer, options(run), callbacks);
   EXPECT_TRUE(result.finished);
   EXPECT_EQ(result.validation->tokens, 96);
@@ -70,7 +70,7 @@ TEST(Fit, ReportsValidatesAndSaves) {
 TEST(Fit, StopsAfterTheStepWithACheckpoint) {
   const TemporaryFolder folder;
   const auto run = run_folder(folder);
-  TinyRun model;
+  FitRun model;
   int looks = 0;
   const auto result =
       fit(model.trainer, options(run).stop([&] { return ++looks > 3; }));
@@ -78,7 +78,7 @@ TEST(Fit, StopsAfterTheStepWithACheckpoint) {
   EXPECT_FALSE(result.validation.has_value());
   EXPECT_EQ(run.load_latest().step, 3);
   // And goes on to the end from there.
-  TinyRun second;
+  FitRun second;
   second.trainer.restore(run.load_latest());
   EXPECT_TRUE(fit(second.trainer, options(run)).finished);
   EXPECT_EQ(second.trainer.steps_done(), 20);
