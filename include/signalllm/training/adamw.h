@@ -1,0 +1,76 @@
+#pragma once
+
+#include <signalllm/export.h>
+#include <signalllm/training/safetensors.h>
+
+#include <torch/arg.h>
+#include <torch/nn/module.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace signalllm::training {
+
+struct SIGNALLLM_API AdamWOptions {
+  AdamWOptions() = default;
+
+  TORCH_ARG(double, beta1) = 0.9;
+  TORCH_ARG(double, beta2) = 0.99;
+  TORCH_ARG(double, eps) = 1e-8;
+  TORCH_ARG(double, weight_decay) = 0.1;
+  /// Gradients are scaled down to this global norm; 0 leaves them alone.
+  TORCH_ARG(double, clip) = 1.0;
+};
+
+/// Whether weight decay makes sense for a parameter: matrices named
+/// `...weight` or `...coefficients`, but not the taps of filters.
+SIGNALLLM_API bool decays(const std::string& name, const at::Tensor& parameter);
+
+/// AdamW (Loshchilov and Hutter, 2019) through ATen's fused kernel, with
+/// clipping in the same pass over the gradients. A step whose gradients are
+/// not finite changes nothing. Nothing is read back to the host.
+class SIGNALLLM_API FusedAdamW {
+ public:
+  using Predicate = std::function<bool(const std::string&, const at::Tensor&)>;
+
+  /// Takes the parameters of `model` that require gradients. They must be on
+  /// the device where they will be trained.
+  explicit FusedAdamW(
+      const torch::nn::Module& model,
+      AdamWOptions options = {},
+      const Predicate& has_decay = decays);
+
+  /// One update with the gradients at hand (parameters without one are left
+  /// alone). Returns the gradients' global norm before clipping, a scalar on
+  /// the device.
+  at::Tensor step(double learning_rate);
+
+  /// Drops the gradients.
+  void zero_grad();
+
+  /// Moments and step count, under the parameters' names.
+  TensorMap state() const;
+  /// Throws `c10::Error` naming what is missing or has another shape.
+  void load_state(const TensorMap& state);
+
+ private:
+  struct Slot {
+    std::string name;
+    at::Tensor parameter;
+    at::Tensor mean;
+    at::Tensor square;
+  };
+  // Parameters that share a type and the decision on decay: one kernel each.
+  struct Group {
+    double weight_decay;
+    std::vector<Slot> slots;
+  };
+  void update(const Group& group, double rate, const at::Tensor& norm);
+
+  AdamWOptions options_;
+  std::vector<Group> groups_;
+  at::Tensor steps_; // float32 scalar, what the kernel wants
+};
+
+} // namespace signalllm::training

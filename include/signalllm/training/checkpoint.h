@@ -1,0 +1,81 @@
+#pragma once
+
+#include <signalllm/export.h>
+#include <signalllm/training/safetensors.h>
+
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace signalllm::training {
+
+/// Everything that training needs to go on as if it had never stopped.
+struct SIGNALLLM_API Checkpoint {
+  int64_t step = 0;
+  /// Parameters and buffers under their names in the module tree.
+  TensorMap model;
+  /// Averaged weights under the same names; empty where none are kept.
+  TensorMap average;
+  /// Moments, random states.
+  TensorMap optimizer;
+  /// Counters, as JSON.
+  std::string state = "{}";
+};
+
+/// Parameters and buffers of a module under their names.
+SIGNALLLM_API TensorMap module_tensors(const torch::nn::Module& module);
+
+/// Copies `tensors` into the module, across types and devices. Throws
+/// `c10::Error` naming a tensor that is missing, unknown or of another shape.
+SIGNALLLM_API void load_module(
+    torch::nn::Module& module,
+    const TensorMap& tensors);
+
+/// The folder of one training run:
+/// ```
+/// config.json  tokenizer.json  log.jsonl  ...       texts by name
+/// checkpoint-00001000/  model.safetensors  optimizer.safetensors  state.json
+/// ```
+/// A checkpoint is written under a temporary name, synced and renamed, so one
+/// that is there is whole; checksums in `state.json` find what the disk did to
+/// it later.
+class SIGNALLLM_API RunFolder {
+ public:
+  explicit RunFolder(std::string path) : path_(std::move(path)) {}
+
+  const std::string& path() const {
+    return path_;
+  }
+  /// The path of a file in the folder.
+  std::string file(const std::string& name) const;
+
+  /// Makes the folder. Throws where it already holds a run.
+  void create() const;
+  /// Throws where it holds none, saying what was looked for.
+  void check_exists() const;
+
+  void write_text(const std::string& name, const std::string& text) const;
+  std::string read_text(const std::string& name) const;
+
+  /// Steps with a checkpoint, ascending.
+  std::vector<int64_t> checkpoints() const;
+  /// Writes one and removes all but the newest `keep` (0 keeps all).
+  void save(const Checkpoint& checkpoint, int64_t keep = 2) const;
+  /// Throws where the checkpoint of that step is missing or damaged.
+  Checkpoint load(int64_t step) const;
+  /// The newest checkpoint that is whole; what is wrong with newer ones is
+  /// appended to `problems`. Throws where there is none.
+  Checkpoint load_latest(std::vector<std::string>* problems = nullptr) const;
+
+  /// Removes lines of `log.jsonl` about steps after `step`, which a run that
+  /// resumes there will write again.
+  void truncate_log(int64_t step) const;
+
+ private:
+  std::string path_;
+};
+
+} // namespace signalllm::training

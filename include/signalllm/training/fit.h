@@ -1,0 +1,56 @@
+#pragma once
+
+#include <signalllm/training/checkpoint.h>
+#include <signalllm/training/trainer.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace signalllm::training {
+
+/// What is judged, when, and where it is kept.
+struct SIGNALLLM_API FitOptions {
+  FitOptions() = default;
+
+  /// Steps to have done in the end, those before a resume included.
+  TORCH_ARG(int64_t, steps) = 1000;
+  /// Steps between reports, between validations and between checkpoints; 0
+  /// only at the end.
+  TORCH_ARG(int64_t, report_every) = 10;
+  TORCH_ARG(int64_t, evaluate_every) = 0;
+  TORCH_ARG(int64_t, checkpoint_every) = 0;
+  /// Checkpoints kept, 0 all.
+  TORCH_ARG(int64_t, keep) = 2;
+  TORCH_ARG(std::optional<data::ConsecutiveWindows>, validation) = {};
+  /// `Tokenizer::token_bytes()`; needed with `validation`.
+  TORCH_ARG(at::Tensor, token_bytes) = {};
+  TORCH_ARG(EvaluateOptions, evaluate) = {};
+  /// Gets checkpoints and `log.jsonl`; without it nothing is written.
+  TORCH_ARG(std::optional<RunFolder>, folder) = {};
+  /// Looked at after every step; true ends the training with a checkpoint.
+  TORCH_ARG(std::function<bool()>, stop) = {};
+};
+
+struct SIGNALLLM_API FitCallbacks {
+  std::function<void(const StepReport&, double tokens_per_second)> on_report;
+  std::function<void(int64_t step, const Evaluation&)> on_evaluation;
+  std::function<void(int64_t step)> on_checkpoint;
+};
+
+struct SIGNALLLM_API FitResult {
+  bool finished = false; // false: `stop` said so
+  std::optional<Evaluation> validation; // the last one
+  double seconds = 0;
+};
+
+/// Runs a trainer to the end of its steps: reports, validation, checkpoints and
+/// the log, one JSON object a line:
+/// `{"step", "loss", "gradient_norm", "learning_rate", "tokens_per_second",
+/// "seconds"}` and `{"step", "valid_loss", "valid_bits_per_byte"}`.
+SIGNALLLM_API FitResult
+fit(Trainer& trainer,
+    const FitOptions& options,
+    const FitCallbacks& callbacks = {});
+
+} // namespace signalllm::training

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <signalllm/data/windows.h>
+#include <signalllm/export.h>
+#include <signalllm/training/adamw.h>
+#include <signalllm/training/checkpoint.h>
+#include <signalllm/training/evaluate.h>
+#include <signalllm/training/schedule.h>
+
+#include <torch/arg.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace signalllm::training {
+
+struct SIGNALLLM_API TrainerOptions {
+  TrainerOptions() = default;
+
+  /// Windows that go through the model at once.
+  TORCH_ARG(int64_t, batch) = 16;
+  /// Batches whose gradients are averaged in one step.
+  TORCH_ARG(int64_t, accumulate) = 1;
+  TORCH_ARG(ScheduleOptions, schedule) = {};
+  TORCH_ARG(AdamWOptions, adamw) = {};
+  TORCH_ARG(FusedAdamW::Predicate, has_decay) = decays;
+  /// Matrix products in bfloat16, weights and sums in float32.
+  TORCH_ARG(bool, bfloat16) = false;
+  /// Weights averaged with this decay a step are kept and judged; 0 keeps none.
+  TORCH_ARG(double, average) = 0.0;
+};
+
+/// What happened since the last report.
+struct SIGNALLLM_API StepReport {
+  int64_t step = 0; // steps done in all
+  double loss = 0; // nats a token, mean over the steps since the last report
+  double gradient_norm = 0; // of the last step, before clipping
+  double learning_rate = 0; // of the last step
+  int64_t tokens = 0; // since the last report
+  int64_t skipped = 0; // steps without an update: gradients not finite
+};
+
+/// Trains any module that turns tokens `[rows, context]` into logits. Steps
+/// are queued without reading anything back from the device; `report` reads.
+///
+/// ```
+/// SignalLLM model(SignalLLMOptions(256));
+/// Trainer trainer(
+///     model.ptr(),
+///     [&](const at::Tensor& tokens) { return model->forward(tokens); },
+///     data::RandomWindows(tokens, /*context=*/128, /*seed=*/1),
+///     TrainerOptions().batch(16));
+/// for (int i = 0; i < 1000; ++i) trainer.step();
+/// std::cout << trainer.report().loss;
+/// ```
+class SIGNALLLM_API Trainer {
+ public:
+  /// The model must be on its device already.
+  Trainer(
+      std::shared_ptr<torch::nn::Module> model,
+      Forward forward,
+      data::RandomWindows windows,
+      TrainerOptions options = {});
+
+  /// Any module holder with `forward(tokens)`.
+  template <typename Holder>
+  Trainer(
+      Holder model,
+      data::RandomWindows windows,
+      TrainerOptions options = {})
+      : Trainer(
+            model.ptr(),
+            [impl = model.ptr()](const at::Tensor& tokens) {
+              return impl->forward(tokens);
+            },
+            std::move(windows),
+            std::move(options)) {}
+
+  /// Loss and gradients of `accumulate` batches, one update.
+  void step();
+
+  int64_t steps_done() const {
+    return steps_done_;
+  }
+  const TrainerOptions& options() const {
+    return options_;
+  }
+
+  /// Reads the losses since the last report from the device. Throws
+  /// `c10::Error` naming the step and what to do where one is not finite.
+  StepReport report();
+
+  /// With the averaged weights where there are any.
+  Evaluation evaluate(
+      const data::ConsecutiveWindows& windows,
+      const at::Tensor& token_bytes,
+      EvaluateOptions options = {});
+
+  /// Weights, moments, position in the data, random states. The tensors are
+  /// the live ones: save them before the next step.
+  Checkpoint checkpoint() const;
+  /// Goes on from there: on the CPU bit for bit as if never interrupted.
+  void restore(const Checkpoint& checkpoint);
+
+ private:
+  void update_average();
+
+  std::shared_ptr<torch::nn::Module> model_;
+  Forward forward_;
+  data::RandomWindows windows_;
+  TrainerOptions options_;
+  at::Device device_;
+  FusedAdamW optimizer_;
+  TensorMap average_; // of the parameters, empty unless options say so
+  int64_t steps_done_ = 0;
+  int64_t rows_done_ = 0; // position in the stream of windows
+  int64_t tokens_ = 0; // since the last report
+  std::vector<at::Tensor> losses_; // of the steps since the last report
+  std::vector<at::Tensor> norms_;
+};
+
+} // namespace signalllm::training

@@ -1,0 +1,101 @@
+#include "app/progress.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numbers>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace signalllm::app {
+namespace {
+
+std::size_t terminal_width() {
+  struct winsize size {};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0
+      ? size.ws_col
+      : 80;
+}
+
+std::string bar(double share, std::size_t width) {
+  const auto full = static_cast<std::size_t>(share * width);
+  return "[" + std::string(full, '#') + std::string(width - full, '.') + "]";
+}
+
+} // namespace
+
+std::string format_duration(double seconds) {
+  const auto total = std::llround(std::max(seconds, 0.0));
+  const auto hours = total / 3600, minutes = total / 60 % 60;
+  return hours > 0 ? fmt::format("{}:{:02}:{:02}", hours, minutes, total % 60)
+                   : fmt::format("{}:{:02}", minutes, total % 60);
+}
+
+std::string format_count(int64_t count) {
+  auto digits = std::to_string(count);
+  for (auto place = static_cast<int64_t>(digits.size()) - 3; place > 0;
+       place -= 3) {
+    digits.insert(static_cast<std::size_t>(place), ",");
+  }
+  return digits;
+}
+
+Progress::Progress(int64_t first_step, int64_t steps, double bytes_per_token)
+    : first_step_(first_step), steps_(steps), bytes_per_token_(bytes_per_token),
+      terminal_(::isatty(STDOUT_FILENO) == 1), start_(Clock::now()),
+      shown_(start_ - std::chrono::seconds(8)) {}
+
+void Progress::update(
+    const training::StepReport& report,
+    double tokens_per_second) {
+  const auto now = Clock::now();
+  const auto done = report.step - first_step_;
+  const double elapsed = std::chrono::duration<double>(now - start_).count();
+  const double left = done > 0 ? elapsed / static_cast<double>(done) *
+          static_cast<double>(steps_ - report.step)
+                               : 0;
+  line_ = fmt::format(
+      "step {}/{}  loss {:.3f}  {:.3f} bits/byte  {} tokens/s  {} left",
+      report.step,
+      steps_,
+      report.loss,
+      report.loss / std::numbers::ln2 / bytes_per_token_,
+      format_count(std::llround(tokens_per_second)),
+      format_duration(left));
+  if (terminal_) {
+    const auto width = terminal_width();
+    const double share =
+        static_cast<double>(report.step) / static_cast<double>(steps_);
+    const auto room = width > line_.size() + 4 ? width - line_.size() - 4 : 0;
+    const auto shown = room >= 5
+        ? bar(share, std::min<std::size_t>(room, 24)) + " " + line_
+        : line_.substr(0, width - 1);
+    fmt::print("\r{}\x1b[K", shown);
+    std::fflush(stdout);
+    drawn_ = true;
+  } else if (
+      now - shown_ >= std::chrono::seconds(10) || report.step == steps_) {
+    fmt::print("{}\n", line_);
+    std::fflush(stdout);
+    shown_ = now;
+  }
+}
+
+void Progress::note(const std::string& text) {
+  fmt::print("{}{}\n", terminal_ && drawn_ ? "\r\x1b[K" : "", text);
+  std::fflush(stdout);
+  drawn_ = false;
+}
+
+void Progress::finish() {
+  if (terminal_ && drawn_) {
+    fmt::print("\n");
+    std::fflush(stdout);
+  }
+  drawn_ = false;
+}
+
+} // namespace signalllm::app

@@ -1,0 +1,107 @@
+#include "app/session.h"
+
+#include <signalllm/optimize.h>
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <sstream>
+
+namespace signalllm::app {
+
+namespace fs = std::filesystem;
+
+c10::Device choose_device(const std::string& name) {
+  if (name == "auto") {
+    return at::hasMPS() ? at::kMPS : at::hasCUDA() ? at::kCUDA : at::kCPU;
+  }
+  TORCH_CHECK(
+      name == "cpu" || name == "mps" || name == "cuda",
+      "--device is '",
+      name,
+      "'; there are auto, cpu, mps and cuda");
+  const c10::Device device(name);
+  TORCH_CHECK(
+      device.is_cpu() || (device.is_mps() && at::hasMPS()) ||
+          (device.is_cuda() && at::hasCUDA()),
+      "--device ",
+      name,
+      ": this torch finds no such device here; --device auto takes the best "
+      "there is");
+  return device;
+}
+
+void set_threads(int64_t threads) {
+  TORCH_CHECK(threads >= 0, "--threads is ", threads, "; at least 0");
+  if (threads > 0) {
+    at::set_num_threads(static_cast<int>(threads));
+  }
+}
+
+data::Corpus read_text(const Settings& settings) {
+  TORCH_CHECK(!settings.data.empty(), "no text: --data names a file or folder");
+  std::vector<std::string> extensions;
+  std::istringstream words(settings.extensions);
+  for (std::string word; words >> word;) {
+    extensions.push_back(
+        word == "*" || word.starts_with('.') ? word : "." + word);
+  }
+  return data::read_corpus(data::CorpusOptions(settings.data)
+                               .valid_path(settings.valid)
+                               .valid_fraction(settings.valid_fraction)
+                               .extensions(extensions)
+                               .max_bytes(settings.max_bytes));
+}
+
+SignalLLM make_model(const SignalLLMOptions& options, c10::Device device) {
+  SignalLLM model(options);
+  optimize_for_mps(model, device);
+  return model;
+}
+
+void report_damage(const std::vector<std::string>& problems) {
+  for (const auto& problem : problems) {
+    fmt::print(
+        stderr,
+        "signalllm: passed over a checkpoint: {}\n",
+        problem.substr(0, problem.find('\n')));
+  }
+}
+
+TrainedModel load_run(const std::string& path, c10::Device device) {
+  TORCH_CHECK(!path.empty(), "no run: --run names the folder of one");
+  const training::RunFolder folder(path);
+  folder.check_exists();
+  const auto config = folder.read_text("config.json");
+  const auto where = folder.file("config.json");
+  std::vector<std::string> problems;
+  const auto checkpoint = folder.load_latest(&problems);
+  report_damage(problems);
+  TrainedModel run;
+  run.settings = settings_from_json(config, where);
+  run.tokenizer =
+      data::Tokenizer::from_json(folder.read_text("tokenizer.json"));
+  run.model = make_model(model_from_json(config, where), device);
+  auto tensors = checkpoint.model;
+  for (const auto& [name, tensor] : checkpoint.average) {
+    tensors[name] = tensor;
+  }
+  training::load_module(*run.model, tensors);
+  run.model->eval();
+  run.step = checkpoint.step;
+  return run;
+}
+
+std::string next_folder(const std::string& name) {
+  auto path = "runs/" + name;
+  for (int number = 2; fs::exists(path); ++number) {
+    path = fmt::format("runs/{}-{}", name, number);
+  }
+  return path;
+}
+
+} // namespace signalllm::app

@@ -1,0 +1,208 @@
+#include "app/training_run.h"
+
+#include "app/external.h"
+#include "app/progress.h"
+
+#include <signalllm/training/interrupt.h>
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+
+namespace signalllm::app {
+namespace {
+
+using training::RunFolder;
+
+RunFolder folder_of(const Settings& settings) {
+  return RunFolder(settings.resume.empty() ? settings.out : settings.resume);
+}
+
+std::shared_ptr<data::Tokenizer> tokenizer_of(
+    const Settings& settings,
+    const data::Corpus& corpus) {
+  if (settings.resume.empty()) {
+    return data::make_tokenizer(
+        settings.tokenizer, corpus.train + corpus.valid);
+  }
+  return data::Tokenizer::from_json(
+      folder_of(settings).read_text("tokenizer.json"));
+}
+
+} // namespace
+
+TrainingRun::TrainingRun(const Settings& settings)
+    : settings_(settings), folder_(folder_of(settings)),
+      device_(choose_device(settings.device)) {
+  check(settings_);
+  set_threads(settings_.threads);
+  const bool resume = !settings_.resume.empty();
+  corpus_ = read_text(settings_);
+  tokenizer_ = tokenizer_of(settings_, corpus_);
+  train_tokens_ = tokenizer_->encode(corpus_.train);
+  valid_tokens_ = tokenizer_->encode(corpus_.valid);
+  TORCH_CHECK(
+      train_tokens_.numel() > settings_.context,
+      "the text to learn has ",
+      train_tokens_.numel(),
+      " tokens, too short for --context ",
+      settings_.context);
+  TORCH_CHECK(
+      valid_tokens_.numel() == 0 || valid_tokens_.numel() > settings_.context,
+      "the held-out text has ",
+      valid_tokens_.numel(),
+      " tokens, too short for --context ",
+      settings_.context,
+      ": more text, a larger --valid-fraction, or 0 to hold out none");
+  at::manual_seed(settings_.seed);
+  const auto options = resume
+      ? model_from_json(
+            folder_.read_text("config.json"), folder_.file("config.json"))
+      : model_options(settings_, tokenizer_->vocab_size());
+  model_ = make_model(options, device_);
+  if (!resume) {
+    folder_.create();
+    folder_.write_text("tokenizer.json", tokenizer_->to_json());
+  }
+  folder_.write_text("config.json", to_json(settings_, options));
+  folder_.write_text("config.toml", to_toml(settings_));
+}
+
+void TrainingRun::describe() const {
+  fmt::print(
+      "text    {}: {} bytes to learn, {} held out ({} {})\n",
+      settings_.data,
+      format_count(static_cast<int64_t>(corpus_.train.size())),
+      format_count(static_cast<int64_t>(corpus_.valid.size())),
+      format_count(corpus_.files),
+      corpus_.files == 1 ? "file" : "files");
+  fmt::print(
+      "model   {} parameters, {} layers of width {}, context {} {}\n",
+      format_count(model_->num_parameters()),
+      model_->options.layers(),
+      model_->options.dim(),
+      settings_.context,
+      tokenizer_->kind());
+  fmt::print(
+      "run     {}: {} steps of {} tokens on {}{}\n",
+      folder_.path(),
+      format_count(settings_.steps),
+      format_count(settings_.batch * settings_.accumulate * settings_.context),
+      device_.str(),
+      device_.is_cpu() ? fmt::format(", {} threads", at::get_num_threads())
+                       : "");
+  std::fflush(stdout);
+}
+
+int TrainingRun::train() {
+  const training::InterruptGuard guard;
+  training::Trainer trainer(
+      model_,
+      data::RandomWindows(train_tokens_, settings_.context, settings_.seed),
+      trainer_options(settings_));
+  if (!settings_.resume.empty()) {
+    std::vector<std::string> problems;
+    trainer.restore(folder_.load_latest(&problems));
+    report_damage(problems);
+    folder_.truncate_log(trainer.steps_done());
+    TORCH_CHECK(
+        trainer.steps_done() < settings_.steps,
+        "the run has done its ",
+        trainer.steps_done(),
+        " steps; a larger --steps goes on");
+    fmt::print("resumed after step {}\n", trainer.steps_done());
+  }
+  auto options = training::FitOptions()
+                     .steps(settings_.steps)
+                     .report_every(settings_.report_every)
+                     .evaluate_every(settings_.evaluate_every)
+                     .checkpoint_every(settings_.checkpoint_every)
+                     .keep(settings_.keep)
+                     .folder(folder_)
+                     .stop([] { return training::interrupt_signal() != 0; });
+  if (valid_tokens_.numel() > 0) {
+    options
+        .validation(data::ConsecutiveWindows(valid_tokens_, settings_.context))
+        .token_bytes(tokenizer_->token_bytes());
+  }
+  Progress progress(
+      trainer.steps_done(),
+      settings_.steps,
+      static_cast<double>(corpus_.train.size()) /
+          static_cast<double>(train_tokens_.numel()));
+  training::FitCallbacks callbacks;
+  callbacks.on_report = [&](const auto& report, double speed) {
+    progress.update(report, speed);
+  };
+  callbacks.on_evaluation = [&](int64_t step, const auto& evaluation) {
+    progress.note(fmt::format(
+        "step {}  held out: {:.4f} nats, {:.3f} bits/byte",
+        step,
+        evaluation.loss(),
+        evaluation.bits_per_byte()));
+  };
+  const auto result = fit(trainer, options, callbacks);
+  progress.finish();
+  validation_ = result.validation;
+  if (const int signal = training::interrupt_signal(); signal != 0) {
+    std::fflush(stdout);
+    fmt::print(
+        stderr,
+        "signalllm: interrupted; step {} is saved, go on with: signalllm "
+        "train --resume {}\n",
+        trainer.steps_done(),
+        folder_.path());
+    return 128 + signal;
+  }
+  load_averaged_weights();
+  return 0;
+}
+
+void TrainingRun::load_averaged_weights() {
+  if (settings_.average > 0) {
+    const auto last = folder_.load_latest();
+    auto tensors = last.model;
+    for (const auto& [name, tensor] : last.average) {
+      tensors[name] = tensor;
+    }
+    training::load_module(*model_, tensors);
+  }
+}
+
+void TrainingRun::draw_losses() const {
+  fmt::print(
+      "{}\n",
+      draw(
+          "plot_loss.py", folder_.file("log.jsonl"), folder_.file("loss.png")));
+}
+
+double TrainingRun::measure_step(const Settings& settings) {
+  set_threads(settings.threads);
+  const auto corpus = read_text(settings);
+  const auto tokenizer = data::make_tokenizer(settings.tokenizer, corpus.train);
+  training::Trainer trainer(
+      make_model(
+          model_options(settings, tokenizer->vocab_size()),
+          choose_device(settings.device)),
+      data::RandomWindows(
+          tokenizer->encode(corpus.train), settings.context, settings.seed),
+      trainer_options(settings));
+  const auto time = [&](int steps) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < steps; ++i) {
+      trainer.step();
+    }
+    trainer.report(); // waits for the device
+    return std::chrono::duration<double>(
+               std::chrono::steady_clock::now() - start)
+        .count();
+  };
+  time(3); // the first steps set things up
+  return time(10) / 10;
+}
+
+} // namespace signalllm::app

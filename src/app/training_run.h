@@ -1,0 +1,61 @@
+#pragma once
+
+#include "app/session.h"
+#include "app/settings.h"
+
+#include <signalllm/training/fit.h>
+
+#include <optional>
+#include <string>
+
+namespace signalllm::app {
+
+/// One training run from its settings: reads the text, builds the model, makes
+/// or reopens the folder. What is wrong with any of it throws before anything
+/// is written.
+class TrainingRun {
+ public:
+  explicit TrainingRun(const Settings& settings);
+
+  /// Says what is about to happen.
+  void describe() const;
+  /// Trains to the end of the steps with a progress line. Returns the exit
+  /// code: 0, or 128 plus the signal that stopped it, which leaves a
+  /// checkpoint and one line that says how to go on.
+  int train();
+  /// Draws the loss curve into the folder and says so.
+  void draw_losses() const;
+
+  /// Seconds a step takes, from a few steps of a copy with other weights.
+  static double measure_step(const Settings& settings);
+
+  SignalLLM& model() {
+    return model_;
+  }
+  const data::Tokenizer& tokenizer() const {
+    return *tokenizer_;
+  }
+  const data::Corpus& corpus() const {
+    return corpus_;
+  }
+  const training::RunFolder& folder() const {
+    return folder_;
+  }
+  const std::optional<training::Evaluation>& validation() const {
+    return validation_;
+  }
+
+ private:
+  void load_averaged_weights();
+
+  Settings settings_;
+  training::RunFolder folder_;
+  c10::Device device_;
+  data::Corpus corpus_;
+  std::shared_ptr<data::Tokenizer> tokenizer_;
+  at::Tensor train_tokens_, valid_tokens_;
+  SignalLLM model_{nullptr};
+  std::optional<training::Evaluation> validation_;
+};
+
+} // namespace signalllm::app

@@ -1,0 +1,205 @@
+#include <signalllm/training/trainer.h>
+
+#include "training/autocast.h"
+#include "training/device.h"
+#include "training/random_state.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/stack.h>
+#include <c10/util/Exception.h>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <utility>
+
+namespace signalllm::training {
+namespace {
+
+/// Puts other values into parameters while it lives.
+class Substitution {
+ public:
+  Substitution(torch::nn::Module& model, const TensorMap& values) {
+    for (auto& item : model.named_parameters()) {
+      const auto found = values.find(item.key());
+      if (found != values.end()) {
+        saved_.emplace_back(item.value(), item.value().detach().clone());
+        item.value().copy_(found->second);
+      }
+    }
+  }
+  ~Substitution() {
+    for (auto& [parameter, value] : saved_) {
+      parameter.copy_(value);
+    }
+  }
+  Substitution(const Substitution&) = delete;
+  Substitution& operator=(const Substitution&) = delete;
+
+ private:
+  at::NoGradGuard no_grad_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
+};
+
+TensorMap copies(const torch::nn::Module& model) {
+  TensorMap copies;
+  for (const auto& item : model.named_parameters()) {
+    copies[item.key()] = item.value().detach().clone();
+  }
+  return copies;
+}
+
+std::vector<double> read(const std::vector<at::Tensor>& scalars) {
+  const auto values =
+      at::stack(scalars).to(at::kCPU).to(at::kDouble).contiguous();
+  const auto* start = values.const_data_ptr<double>();
+  return {start, start + values.numel()};
+}
+
+} // namespace
+
+Trainer::Trainer(
+    std::shared_ptr<torch::nn::Module> model,
+    Forward forward,
+    data::RandomWindows windows,
+    TrainerOptions options)
+    : model_(std::move(model)), forward_(std::move(forward)),
+      windows_(std::move(windows)), options_(std::move(options)),
+      device_(device_of(*model_)),
+      optimizer_(*model_, options_.adamw(), options_.has_decay()) {
+  TORCH_CHECK(
+      options_.batch() >= 1 && options_.accumulate() >= 1,
+      "Trainer: batch is ",
+      options_.batch(),
+      " and accumulate ",
+      options_.accumulate(),
+      "; both must be at least 1");
+  TORCH_CHECK(
+      options_.average() >= 0 && options_.average() < 1,
+      "Trainer: average is ",
+      options_.average(),
+      "; it must be at least 0 and below 1");
+  if (options_.average() > 0) {
+    average_ = copies(*model_);
+  }
+}
+
+void Trainer::step() {
+  model_->train();
+  at::Tensor total;
+  for (int64_t i = 0; i < options_.accumulate(); ++i) {
+    const auto batch = windows_.rows(rows_done_, options_.batch());
+    rows_done_ += options_.batch();
+    tokens_ += batch.targets.numel();
+    const auto inputs = batch.inputs.to(device_, /*non_blocking=*/true);
+    const auto targets = batch.targets.to(device_, /*non_blocking=*/true);
+    at::Tensor loss;
+    {
+      Autocast autocast(device_.type(), options_.bfloat16());
+      loss = token_loss(forward_(inputs), targets);
+    }
+    loss = loss / static_cast<double>(options_.accumulate());
+    loss.backward();
+    total = total.defined() ? total + loss.detach() : loss.detach();
+  }
+  losses_.push_back(total);
+  norms_.push_back(
+      optimizer_.step(learning_rate(options_.schedule(), steps_done_)));
+  optimizer_.zero_grad();
+  ++steps_done_;
+  if (!average_.empty()) {
+    update_average();
+  }
+}
+
+void Trainer::update_average() {
+  at::NoGradGuard no_grad;
+  // The usual correction: early on, less memory of the random start.
+  const double decay = std::min(
+      options_.average(),
+      (1.0 + static_cast<double>(steps_done_)) /
+          (10.0 + static_cast<double>(steps_done_)));
+  std::vector<at::Tensor> averages, parameters;
+  for (const auto& item : model_->named_parameters()) {
+    averages.push_back(average_.at(item.key()));
+    parameters.push_back(item.value());
+  }
+  at::_foreach_lerp_(averages, parameters, 1 - decay);
+}
+
+StepReport Trainer::report() {
+  StepReport report;
+  report.step = steps_done_;
+  report.learning_rate =
+      learning_rate(options_.schedule(), std::max<int64_t>(steps_done_ - 1, 0));
+  report.tokens = std::exchange(tokens_, 0);
+  if (losses_.empty()) {
+    return report;
+  }
+  const auto losses = read(std::exchange(losses_, {}));
+  const auto norms = read(std::exchange(norms_, {}));
+  const auto count = static_cast<int64_t>(losses.size());
+  for (int64_t i = 0; i < count; ++i) {
+    TORCH_CHECK(
+        std::isfinite(losses[i]),
+        "the loss of step ",
+        steps_done_ - count + i + 1,
+        " is not finite (",
+        losses[i],
+        "): lower the learning rate (now ",
+        options_.schedule().peak(),
+        ")",
+        options_.schedule().warmup() < 100 ? ", warm up for longer" : "",
+        options_.bfloat16() ? ", train in float32" : "",
+        " or resume from an earlier checkpoint");
+    report.loss += losses[i] / static_cast<double>(count);
+    report.skipped += std::isfinite(norms[i]) ? 0 : 1;
+  }
+  report.gradient_norm = norms.back();
+  return report;
+}
+
+Evaluation Trainer::evaluate(
+    const data::ConsecutiveWindows& windows,
+    const at::Tensor& token_bytes,
+    EvaluateOptions options) {
+  const Substitution averaged(*model_, average_);
+  options.bfloat16(options_.bfloat16());
+  return training::evaluate(*model_, forward_, windows, token_bytes, options);
+}
+
+Checkpoint Trainer::checkpoint() const {
+  Checkpoint checkpoint;
+  checkpoint.step = steps_done_;
+  checkpoint.model = module_tensors(*model_);
+  checkpoint.average = average_;
+  checkpoint.optimizer = optimizer_.state();
+  checkpoint.optimizer.merge(random_state(device_));
+  checkpoint.state = nlohmann::json{{"rows", rows_done_}}.dump();
+  return checkpoint;
+}
+
+void Trainer::restore(const Checkpoint& checkpoint) {
+  const auto state = nlohmann::json::parse(checkpoint.state, nullptr, false);
+  TORCH_CHECK(
+      state.is_object() && state.contains("rows"),
+      "Trainer::restore: the checkpoint does not say where in the data it was");
+  load_module(*model_, checkpoint.model);
+  optimizer_.load_state(checkpoint.optimizer);
+  restore_random_state(checkpoint.optimizer, device_);
+  at::NoGradGuard no_grad;
+  for (auto& [name, tensor] : average_) {
+    // A run that starts to average now starts from the weights.
+    const auto found = checkpoint.average.find(name);
+    tensor.copy_(
+        found != checkpoint.average.end() ? found->second
+                                          : checkpoint.model.at(name));
+  }
+  steps_done_ = checkpoint.step;
+  rows_done_ = state["rows"].get<int64_t>();
+  tokens_ = 0;
+  losses_.clear();
+  norms_.clear();
+}
+
+} // namespace signalllm::training
