@@ -2,10 +2,11 @@
 #
 # With SIGNALLLM_UNITY, those of one folder are compiled together, a few at a
 # time: most of a compile is torch's headers, read once a batch. Two files of a
-# folder must then not give the same name to two different things in an unnamed
-# namespace; a file that must stand alone (its own compile flags, say) has the
-# property SKIP_UNITY_BUILD_INCLUSION. The other builds (dev, asan, tidy) go
-# file by file, which catches a missing include.
+# folder must then not give one name to two things, not even in an unnamed
+# namespace. Files that do are given to target_sources instead; operators and
+# their kernels (ops/), which name things alike and may have compile flags of
+# their own, always stand alone. The other builds (dev, asan, tidy) go file by
+# file, which catches a missing include.
 set(SIGNALLLM_UNITY_BATCH 6 CACHE STRING "Files compiled together with SIGNALLLM_UNITY")
 
 function(signal_sources target)
@@ -16,6 +17,9 @@ function(signal_sources target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   foreach(_file IN LISTS ARGN)
     cmake_path(GET _file PARENT_PATH _folder)
+    if(_folder MATCHES "^ops(/|$)")
+      continue()
+    endif()
     string(MAKE_C_IDENTIFIER "folder_${_folder}" _folder)
     list(APPEND _folders ${_folder})
     list(APPEND ${_folder} ${_file})
