@@ -29,7 +29,7 @@ struct Settings {
   int64_t steps = 2000;
   int64_t batch = 16;
   int64_t accumulate = 1;
-  double lr = 1e-3;
+  double lr = 2e-3;
   double min_lr = 1e-4;
   int64_t warmup = 100;
   std::string schedule = "cosine";
@@ -37,7 +37,7 @@ struct Settings {
   double beta1 = 0.9;
   double beta2 = 0.99;
   double clip = 1.0;
-  double average = 0.0;
+  double average = 0.999;
   std::string precision = "float32";
   uint64_t seed = 1;
 

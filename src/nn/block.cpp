@@ -61,6 +61,7 @@ void WaveletTransformerBlockImpl::reset() {
                 .width(dim - attending)
                 .max_length(options.max_length())
                 .terms(options.terms())
+                .normalize(options.fourier_norm())
                 .filter(options.fourier_filter())
                 .wavelet(options.wavelet())
                 .levels(std::max<int64_t>(options.levels(), 0))
@@ -73,7 +74,8 @@ void WaveletTransformerBlockImpl::reset() {
       "feed_forward",
       SpectralFeedForward(SpectralFeedForwardOptions(dim)
                               .hidden(options.ffn_multiple() * dim)
-                              .kind(options.feed_forward())));
+                              .kind(options.feed_forward())
+                              .activation(options.activation())));
   dropout = register_module("dropout", torch::nn::Dropout(options.dropout()));
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/ops/fft_rfft.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/relu.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 namespace signalllm {
@@ -33,6 +34,23 @@ SpectralKind parse_spectral_kind(const std::string& name) {
       "parse_spectral_kind: '",
       name,
       "' is not a kind, allowed are none, channel and causal_time");
+}
+
+const char* to_string(Activation activation) {
+  return activation == Activation::Gelu ? "gelu" : "squared_relu";
+}
+
+Activation parse_activation(const std::string& name) {
+  for (auto activation : {Activation::Gelu, Activation::SquaredRelu}) {
+    if (name == to_string(activation)) {
+      return activation;
+    }
+  }
+  TORCH_CHECK(
+      false,
+      "parse_activation: '",
+      name,
+      "' is not an activation, allowed are gelu and squared_relu");
 }
 
 SpectralFeedForwardOptions::SpectralFeedForwardOptions(int64_t dim)
@@ -91,7 +109,8 @@ void SpectralFeedForwardImpl::reset_parameters() {
 void SpectralFeedForwardImpl::pretty_print(std::ostream& stream) const {
   stream << "signalllm::SpectralFeedForward(dim=" << options.dim()
          << ", hidden=" << options.hidden()
-         << ", kind=" << to_string(options.kind()) << ")";
+         << ", kind=" << to_string(options.kind())
+         << ", activation=" << to_string(options.activation()) << ")";
 }
 
 torch::Tensor SpectralFeedForwardImpl::folded_weight() const {
@@ -128,7 +147,9 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
   if (!state.weight.defined()) {
     state.weight = folded_weight();
   }
-  return at::linear(at::gelu(hidden), state.weight);
+  hidden = options.activation() == Activation::Gelu ? at::gelu(hidden)
+                                                    : at::relu(hidden).square();
+  return at::linear(hidden, state.weight);
 }
 
 } // namespace signalllm

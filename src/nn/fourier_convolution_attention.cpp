@@ -131,9 +131,9 @@ void FourierConvolutionAttentionImpl::pretty_print(std::ostream& stream) const {
   stream << "signalllm::FourierConvolutionAttention(dim=" << options.dim()
          << ", width=" << options.width()
          << ", max_length=" << options.max_length()
-         << ", terms=" << options.terms()
-         << ", filter=" << to_string(options.filter())
-         << ", causal=" << std::boolalpha << options.causal() << ")";
+         << ", terms=" << options.terms() << ", normalize=" << std::boolalpha
+         << options.normalize() << ", filter=" << to_string(options.filter())
+         << ", causal=" << options.causal() << ")";
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::kernel(int64_t length) const {
@@ -160,7 +160,18 @@ torch::Tensor FourierConvolutionAttentionImpl::forward(
       ", it must be [batch, length, ",
       options.dim(),
       "]");
-  return out_proj->forward(mix(in_proj->forward(input)));
+  return out_proj->forward(normalize(mix(in_proj->forward(input))));
+}
+
+torch::Tensor FourierConvolutionAttentionImpl::normalize(
+    const torch::Tensor& mixed) const {
+  if (!options.normalize()) {
+    return mixed;
+  }
+  NoAutocast no_autocast;
+  const auto wide = mixed.to(at::toOpMathType(mixed.scalar_type()));
+  const auto power = wide.square().mean(-1, /*keepdim=*/true);
+  return (wide * (power + 1e-6).rsqrt()).to(mixed.scalar_type());
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::mix(
@@ -197,7 +208,8 @@ torch::Tensor FourierConvolutionAttentionImpl::forward_incremental(
   auto projected = in_proj->forward(input);
   auto parts =
       filter->forward_incremental(projected, state.filter).chunk(3, -1);
-  return out_proj->forward(recur(parts[0], parts[1], parts[2], state));
+  return out_proj->forward(
+      normalize(recur(parts[0], parts[1], parts[2], state)));
 }
 
 // With z_m = exp((-lambda + i pi m) / N) a channel's past is s_m = sum_tau

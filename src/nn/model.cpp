@@ -22,7 +22,9 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .wavelet(options.wavelet())
       .levels(options.levels())
       .terms(options.terms())
-      .feed_forward(options.feed_forward());
+      .fourier_norm(options.fourier_norm())
+      .feed_forward(options.feed_forward())
+      .activation(options.activation());
 }
 
 void check_tokens(const char* function, const torch::Tensor& tokens) {
@@ -76,7 +78,7 @@ void SignalLLMImpl::reset() {
       SpectralEmbedding(
           SpectralEmbeddingOptions(options.vocab_size(), options.dim())
               .harmonics(options.harmonics())
-              .std(options.init_std())));
+              .std(options.embedding_std())));
   if (options.absolute_positions()) {
     positions = register_module(
         "positions",
@@ -97,8 +99,11 @@ void SignalLLMImpl::reset() {
 void SignalLLMImpl::reset_parameters() {
   torch::NoGradGuard no_grad;
   embedding->reset_parameters();
-  auto residual = options.init_std() /
-      std::sqrt(2.0 * static_cast<double>(options.layers()));
+  const auto std = options.init_std() > 0
+      ? options.init_std()
+      : 0.7 / std::sqrt(static_cast<double>(options.dim()));
+  const auto residual =
+      std / std::sqrt(2.0 * static_cast<double>(options.layers()));
   for (const auto& module : modules(/*include_self=*/false)) {
     if (auto* attention = module->as<WaveletAttentionImpl>()) {
       attention->reset_parameters();
@@ -113,7 +118,7 @@ void SignalLLMImpl::reset_parameters() {
   for (const auto& item : named_modules({}, /*include_self=*/false)) {
     if (auto* linear = item.value()->as<torch::nn::LinearImpl>()) {
       auto writes = item.key().ends_with("out_proj");
-      linear->weight.normal_(0, writes ? residual : options.init_std());
+      linear->weight.normal_(0, writes ? residual : std);
     }
   }
 }

@@ -34,7 +34,10 @@ void each_option(Options& options, See see) {
   see("wavelet", options.wavelet());
   see("levels", options.levels());
   see("terms", options.terms());
+  see("fourier_norm", options.fourier_norm());
   see("feed_forward", options.feed_forward());
+  see("activation", options.activation());
+  see("embedding_std", options.embedding_std());
   see("init_std", options.init_std());
 }
 
@@ -64,6 +67,9 @@ std::string text(FilterKind value) {
   return to_string(value);
 }
 std::string text(SpectralKind value) {
+  return to_string(value);
+}
+std::string text(Activation value) {
   return to_string(value);
 }
 
@@ -107,6 +113,9 @@ void read(const std::string&, const std::string& from, FilterKind& to) {
 }
 void read(const std::string&, const std::string& from, SpectralKind& to) {
   to = parse_spectral_kind(from);
+}
+void read(const std::string&, const std::string& from, Activation& to) {
+  to = parse_activation(from);
 }
 
 } // namespace

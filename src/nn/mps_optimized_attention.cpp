@@ -30,9 +30,9 @@ void MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::pretty_print(
   stream << "signalllm::MPSOptimizedAttention(kind=fourier, dim="
          << options.dim() << ", width=" << options.width()
          << ", max_length=" << options.max_length()
-         << ", terms=" << options.terms()
-         << ", filter=" << to_string(options.filter())
-         << ", causal=" << std::boolalpha << options.causal() << ")";
+         << ", terms=" << options.terms() << ", normalize=" << std::boolalpha
+         << options.normalize() << ", filter=" << to_string(options.filter())
+         << ", causal=" << options.causal() << ")";
 }
 
 template <>

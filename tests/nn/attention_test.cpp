@@ -322,7 +322,7 @@ TEST_F(FourierConvolutionAttentionTest, SavesClonesAndPrints) {
   EXPECT_EQ(
       printed(f),
       "signalllm::FourierConvolutionAttention(dim=6, width=6, max_length=16, "
-      "terms=4, filter=short, causal=true)" +
+      "terms=4, normalize=true, filter=short, causal=true)" +
           children);
   MPSOptimizedAttention m(
       FourierConvolutionAttentionOptions(6).max_length(16).terms(4));
@@ -334,6 +334,6 @@ TEST_F(FourierConvolutionAttentionTest, SavesClonesAndPrints) {
   EXPECT_EQ(
       printed(m),
       "signalllm::MPSOptimizedAttention(kind=fourier, dim=6, width=6, "
-      "max_length=16, terms=4, filter=short, causal=true)" +
+      "max_length=16, terms=4, normalize=true, filter=short, causal=true)" +
           children);
 }

@@ -23,7 +23,7 @@ TEST_F(FeedForwardTest, GainFiltersTheHiddenChannels) {
     f->gain.normal_();
     const auto x = torch::randn({2, 5, 4}, torch::kDouble);
     // On the activations, as it is defined, instead of the weights.
-    const auto h = torch::gelu(f->in_proj->forward(x));
+    const auto h = torch::relu(f->in_proj->forward(x)).square();
     const auto filtered =
         torch::fft_irfft(torch::fft_rfft(h) * f->gain, hidden);
     expect_close(f->forward(x), f->out_proj->forward(filtered), 1e-12);
@@ -35,7 +35,7 @@ TEST_F(FeedForwardTest, StartsAsTwoLinears) {
   const auto x = torch::randn({2, 5, 4});
   expect_close(
       f->forward(x),
-      f->out_proj->forward(torch::gelu(f->in_proj->forward(x))),
+      f->out_proj->forward(torch::relu(f->in_proj->forward(x)).square()),
       1e-6);
 }
 
@@ -85,7 +85,8 @@ TEST_F(FeedForwardTest, SavesClonesAndPrints) {
   }
   EXPECT_EQ(
       printed(SpectralFeedForward(4)),
-      "signalllm::SpectralFeedForward(dim=4, hidden=16, kind=channel)(\n"
+      "signalllm::SpectralFeedForward(dim=4, hidden=16, kind=channel, "
+      "activation=squared_relu)(\n"
       "  (in_proj): torch::nn::Linear(in_features=4, out_features=16, "
       "bias=false)\n"
       "  (out_proj): torch::nn::Linear(in_features=16, out_features=4, "
@@ -94,6 +95,9 @@ TEST_F(FeedForwardTest, SavesClonesAndPrints) {
 }
 
 TEST_F(FeedForwardTest, NamesItsKinds) {
+  for (const auto activation : {Activation::Gelu, Activation::SquaredRelu}) {
+    EXPECT_EQ(parse_activation(to_string(activation)), activation);
+  }
   for (const auto kind :
        {SpectralKind::None, SpectralKind::Channel, SpectralKind::CausalTime}) {
     EXPECT_EQ(parse_spectral_kind(to_string(kind)), kind);

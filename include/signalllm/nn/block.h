@@ -34,7 +34,10 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(std::string, wavelet) = "db2";
   TORCH_ARG(int64_t, levels) = 3;
   TORCH_ARG(int64_t, terms) = 16;
+  /// The norm on the Fourier branch, see `FourierConvolutionAttention`.
+  TORCH_ARG(bool, fourier_norm) = true;
   TORCH_ARG(SpectralKind, feed_forward) = SpectralKind::Channel;
+  TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
   TORCH_ARG(bool, causal) = true;
 
  public:

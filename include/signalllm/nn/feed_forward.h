@@ -22,6 +22,18 @@ enum class SpectralKind {
   CausalTime,
 };
 
+/// The non-linearity of `SpectralFeedForward`.
+enum class Activation {
+  Gelu,
+  /// max(x, 0)^2 (So et al., "Primer", 2021).
+  SquaredRelu,
+};
+
+/// "gelu", "squared_relu".
+SIGNALLLM_API const char* to_string(Activation activation);
+/// Inverse of `to_string`; throws naming what is allowed.
+SIGNALLLM_API Activation parse_activation(const std::string& name);
+
 /// "none", "channel", "causal_time".
 SIGNALLLM_API const char* to_string(SpectralKind kind);
 /// Inverse of `to_string`; throws naming what is allowed.
@@ -35,6 +47,7 @@ struct SIGNALLLM_API SpectralFeedForwardOptions {
   /// Hidden width H; 0 means 4 `dim`.
   TORCH_ARG(int64_t, hidden) = 0;
   TORCH_ARG(SpectralKind, kind) = SpectralKind::Channel;
+  TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
   /// `CausalTime`: taps of the filter.
   TORCH_ARG(int64_t, taps) = 3;
 };
@@ -48,10 +61,10 @@ struct SIGNALLLM_API SpectralFeedForwardState {
 
 /// Two linear maps with a spectral filter between.
 ///
-/// `Channel`: `y = W2 C gelu(W1 x)`, C the zero-phase circulant with the real
-/// gain `g[k]` on frequency k of the H hidden channels. C is symmetric, so
-/// `W2 C = irfft(g rfft(W2))` along its rows, which costs nothing per token.
-/// `CausalTime`: `y = W2 gelu(S(W1 x))`, S as in `CausalFilter`.
+/// `Channel`: `y = W2 C f(W1 x)`, f the activation, C the zero-phase circulant
+/// with the real gain `g[k]` on frequency k of the H hidden channels. C is
+/// symmetric, so `W2 C = irfft(g rfft(W2))` along its rows, which costs nothing
+/// per token. `CausalTime`: `y = W2 f(S(W1 x))`, S as in `CausalFilter`.
 ///
 /// Shapes: `[B, T, D]` to the same.
 class SIGNALLLM_API SpectralFeedForwardImpl

@@ -28,6 +28,10 @@ struct SIGNALLLM_API FourierConvolutionAttentionOptions {
   /// channels; `max_decay` 0 means `min_decay * N`.
   TORCH_ARG(double, min_decay) = 4.0;
   TORCH_ARG(double, max_decay) = 0.0;
+  /// Root-mean-square norm, without a gain, over the channels of what the
+  /// gates let through: without it the product of three projections has tails
+  /// that slow the training of every layer behind it.
+  TORCH_ARG(bool, normalize) = true;
   /// Filter on q, k and v.
   TORCH_ARG(FilterKind, filter) = FilterKind::Short;
   TORCH_ARG(int64_t, taps) = 3;
@@ -47,7 +51,8 @@ struct SIGNALLLM_API FourierConvolutionState {
 /// Gated long convolution with a smooth, decaying spectral kernel.
 ///
 /// `[q k v] = S(W_in u)` with a short causal filter S,
-/// `y = W_o( q * ( K conv (k * v) + d * (k * v) ) )` and a channel's kernel
+/// `y = W_o N( q * ( K conv (k * v) + d * (k * v) ) )`, N the root-mean-square
+/// norm over a position's channels (or nothing), and a channel's kernel
 /// `K(t) = exp(-lambda t/N) (a_0 + sum_{m=1..M} a_m cos(pi m t/N) + b_m sin(pi
 /// m t/N))`. By FFT in O(L log L); one position at a time by the exact
 /// recurrence `s_m <- exp((-lambda + i pi m)/N) s_m + k v`, O(M) a channel.
@@ -95,7 +100,9 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
       const torch::Tensor& q,
       const torch::Tensor& k,
       const torch::Tensor& v) const;
-  /// The same for the positions that follow `state`, by the recurrence.
+  /// N above: `[B, T, D_f]` to the same.
+  torch::Tensor normalize(const torch::Tensor& mixed) const;
+  /// `convolve` for the positions that follow `state`, by the recurrence.
   torch::Tensor recur(
       const torch::Tensor& q,
       const torch::Tensor& k,

@@ -48,10 +48,15 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(int64_t, levels) = 3;
   /// Harmonics of a Fourier kernel.
   TORCH_ARG(int64_t, terms) = 16;
+  /// The norm on the Fourier branch, see `FourierConvolutionAttention`.
+  TORCH_ARG(bool, fourier_norm) = true;
   TORCH_ARG(SpectralKind, feed_forward) = SpectralKind::Channel;
-  /// Standard deviation of the weights at the start; `init_std / sqrt(2
-  /// layers)` for those that write into the residual stream.
-  TORCH_ARG(double, init_std) = 0.02;
+  TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
+  /// Standard deviation of the embedding at the start.
+  TORCH_ARG(double, embedding_std) = 0.02;
+  /// Standard deviation of the weights at the start, 0 for `0.7 / sqrt(dim)`;
+  /// over `sqrt(2 layers)` for those that write into the residual stream.
+  TORCH_ARG(double, init_std) = 0;
 
  public:
   /// Every option by name, as text that `parse` reads back to the same value.
