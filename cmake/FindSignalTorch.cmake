@@ -30,12 +30,17 @@ elseif(EXISTS "${SIGNALLLM_TORCH_ROOT}/version.py")
   string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" SignalTorch_VERSION "${_lines}")
 endif()
 
+if(SignalTorch_VERSION)
+  set(_reason "torch ${SignalTorch_VERSION} is not what is asked for")
+else()
+  set(_reason "No torch found")
+endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(SignalTorch
   REQUIRED_VARS SIGNALLLM_TORCH_ROOT SignalTorch_VERSION
   VERSION_VAR SignalTorch_VERSION
   REASON_FAILURE_MESSAGE
-    "No torch found: pip install torch==2.11.0, or give -DSIGNALLLM_TORCH_ROOT=<site-packages>/torch")
+    "${_reason}: pip install torch==2.11.0, or give -DSIGNALLLM_TORCH_ROOT=<site-packages>/torch")
 
 if(SignalTorch_FOUND AND NOT TARGET SignalTorch::torch)
   set(_lib "${SIGNALLLM_TORCH_ROOT}/lib")
