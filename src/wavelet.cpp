@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <utility>
 
 namespace signalllm {
@@ -64,6 +65,40 @@ std::vector<double> convolve(
     }
   }
   return out;
+}
+
+/// Levenberg-Marquardt steps on |h0(angles) - rec_lo|^2. A rotation's
+/// derivative is the rotation by another quarter turn, so one call gives the
+/// Jacobian.
+std::vector<double> refine_angles(
+    std::vector<double> angles,
+    const std::vector<double>& rec_lo) {
+  const auto wanted = at::tensor(rec_lo, at::kDouble);
+  const auto stages = static_cast<int64_t>(angles.size());
+  const auto quarter = at::eye(stages, at::kDouble) * (std::numbers::pi / 2);
+  auto best = at::tensor(angles, at::kDouble);
+  auto miss = wanted - lattice_filters(best).first;
+  double damping = 1e-3;
+  for (int step = 0; step < 400 && damping < 1e6; ++step) {
+    if (miss.abs().max().item<double>() < 1e-14) {
+      break;
+    }
+    const auto jacobian = lattice_filters(best + quarter).first;
+    auto normal = jacobian.matmul(jacobian.t());
+    normal = normal + damping * normal.diagonal().diag();
+    const auto next = best + at::linalg_solve(normal, jacobian.matmul(miss));
+    const auto left = wanted - lattice_filters(next).first;
+    if (left.norm().item<double>() < miss.norm().item<double>()) {
+      best = next;
+      miss = left;
+      damping = std::max(damping / 5, 1e-15);
+    } else {
+      damping *= 4;
+    }
+  }
+  angles.assign(
+      best.const_data_ptr<double>(), best.const_data_ptr<double>() + stages);
+  return angles;
 }
 
 at::Tensor as_tensor(const std::vector<double>& v, at::TensorOptions options) {
@@ -184,7 +219,8 @@ std::vector<double> Wavelet::angles() const {
       name_,
       "' is not orthogonal; only orthogonal banks have lattice angles");
   // Undo the lattice from its last stage: each rotation is the one that
-  // empties the end which the stage had shifted in.
+  // empties the end which the stage had shifted in. Long filters end in tiny
+  // taps, which makes the early angles rough.
   auto a = rec_lo_;
   auto b = alternate(dec_lo_, -1);
   const size_t stages = a.size() / 2;
@@ -204,6 +240,20 @@ std::vector<double> Wavelet::angles() const {
     b = std::move(next_b);
   }
   out[0] = std::atan2(a[1], a[0]);
+  out = refine_angles(out, rec_lo_);
+  const auto back = from_angles(out);
+  double error = 0;
+  for (size_t n = 0; n < rec_lo_.size(); ++n) {
+    error = std::max(error, std::abs(back.rec_lo_[n] - rec_lo_[n]));
+  }
+  TORCH_CHECK(
+      error < 1e-8,
+      "Wavelet::angles: '",
+      name_,
+      "' ends in taps too small to find its angles from in double precision "
+      "(closest filter within ",
+      error,
+      "); allowed: shorter wavelets, of the Daubechies family up to db22");
   return out;
 }
 

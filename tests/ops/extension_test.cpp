@@ -38,7 +38,7 @@ TEST(Extension, ByHand) {
   EXPECT_EQ(row(Mode::periodization), (V{1, 2, 4, 4, 1, 2, 4, 4, 1, 2, 4}));
   EXPECT_EQ(row(Mode::reflect), (V{1, 2, 4, 2, 1, 2, 4, 2, 1, 2, 4}));
   EXPECT_EQ(
-      row(Mode::antisymmetric), (V{-4, -4, -2, -1, 1, 2, 4, -4, -2, -1, 1}));
+      row(Mode::antisymmetric), (V{4, -4, -2, -1, 1, 2, 4, -4, -2, -1, 1}));
   EXPECT_EQ(row(Mode::antireflect), (V{-5, -4, -2, 0, 1, 2, 4, 6, 7, 8, 10}));
 }
 
