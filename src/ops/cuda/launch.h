@@ -1,0 +1,67 @@
+#pragma once
+
+// The border between the kernels (.cu, which know no ATen) and their
+// registration (.cpp): plain parameter blocks, dtypes as numbers, a stream.
+
+#include "analysis.cuh"
+#include "synthesis.cuh"
+
+#include <cuda_runtime_api.h>
+
+namespace signalllm::cuda {
+
+enum class Dtype { float32, float64, float16, bfloat16 };
+
+inline int size_of(Dtype type) {
+  return type == Dtype::float64 ? 8 : type == Dtype::float32 ? 4 : 2;
+}
+inline int size_of_sum(Dtype type) {
+  return type == Dtype::float64 ? 8 : 4;
+}
+
+/// Which instantiation of a tiled kernel runs, and how its threads lie.
+struct TileKernel {
+  Dtype type = Dtype::float32;
+  bool vectors = false; // 16-byte accesses
+  bool per_channel = false;
+  bool fine = false; // few outputs a thread: more threads for small inputs
+  int taps = 0; // unrolled for this many, 0 for any number
+
+  /// Neighbouring channels of a thread.
+  int width() const {
+    return vectors ? 16 / size_of(type) : 1;
+  }
+  int wide_outputs() const {
+    return !vectors || width() < 8 ? 8 : 4;
+  }
+  /// Eight unrolled taps are faster with fewer outputs and more threads.
+  bool unrolled_half() const {
+    return vectors && taps == 8;
+  }
+  /// Neighbouring coefficients of a thread.
+  int outputs() const {
+    return fine ? 2 : unrolled_half() ? wide_outputs() / 2 : wide_outputs();
+  }
+};
+
+/// The instantiation for a signal, and its shape.
+TileKernel choose_kernel(
+    Dtype type,
+    bool vectors,
+    bool per_channel,
+    bool wide,
+    int taps,
+    int64_t batch,
+    int64_t length,
+    int64_t channels,
+    Shape& shape);
+
+/// Rows of a sweep, rows that fit, tiles wanted.
+TileLimits tile_limits(const TileKernel& kernel, const Shape& shape, int taps);
+
+cudaError_t
+launch(const AnalysisParams& params, const TileKernel& kernel, cudaStream_t s);
+cudaError_t
+launch(const SynthesisParams& params, const TileKernel& kernel, cudaStream_t s);
+
+} // namespace signalllm::cuda

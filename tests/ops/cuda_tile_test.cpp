@@ -1,0 +1,242 @@
+// The kernels' index code on the host: the text that a GPU thread runs, thread
+// after thread and barrier by barrier, against the composite operators.
+
+#include "ops/cuda/analysis.cuh"
+#include "ops/cuda/fft.cuh"
+#include "ops/cuda/synthesis.cuh"
+#include "ops/wavedec.h"
+#include "support.h"
+
+#include <signalllm/wavelet.h>
+
+#include <limits>
+#include <random>
+
+namespace signalllm::cuda {
+namespace {
+
+struct Case {
+  ops::Mode mode;
+  int taps, levels, length, channels;
+  TileLimits limits;
+};
+
+std::vector<Case> cases() {
+  std::mt19937 random(1);
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  std::vector<Case> out;
+  while (out.size() < 150) {
+    Case c;
+    c.mode = static_cast<ops::Mode>(pick(0, 8));
+    c.taps = 2 * pick(1, 6);
+    c.levels = pick(1, 4);
+    c.length = pick(0, 1) ? pick(2, 40) : pick(100, 400);
+    c.channels = 2 * pick(1, 5);
+    c.limits = {pick(8, 40), pick(64, 900), pick(1, 20)};
+    // Every level must have values to reflect.
+    int n = c.length;
+    bool fits = true;
+    for (int l = 0; l < c.levels; ++l) {
+      fits = fits && n > 1;
+      n = static_cast<int>(ops::coefficient_length(c.mode, n, c.taps));
+    }
+    if (fits) {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+/// Every block of a launch; shared memory begins as NaN.
+template <class Tile, class Params, class Run>
+void run_blocks(const Params& p, const Run& run) {
+  const int64_t blocks = p.shape.batch * p.plan.tiles * p.shape.channel_tiles;
+  std::vector<double> shared(Tile::shared_bytes(p) / 8 + 2);
+  for (int64_t block = 0; block < blocks; ++block) {
+    std::fill(
+        shared.begin(), shared.end(), std::numeric_limits<double>::quiet_NaN());
+    std::vector<Tile> threads;
+    for (int tid = 0; tid < p.shape.threads; ++tid) {
+      threads.emplace_back(p, block, tid, shared.data());
+    }
+    for (int tid = 0; tid < p.shape.threads; ++tid) {
+      threads[tid].prepare(tid);
+    }
+    run(threads);
+  }
+}
+
+TEST(CudaTile, AnalysisAndItsTransposeMatchTheCompositeOperators) {
+  torch::manual_seed(0);
+  int planned = 0;
+  for (const auto& c : cases()) {
+    const auto x = torch::randn({2, c.length, c.channels}, torch::kDouble);
+    const auto lo = torch::randn({c.taps}, torch::kDouble);
+    const auto hi = torch::randn({c.taps}, torch::kDouble);
+    const auto mode = modes()[static_cast<size_t>(c.mode)];
+    const auto expected = ops::composite::wavedec(x, lo, hi, c.levels, mode, 1);
+    const Bank bank{
+        static_cast<Border>(c.mode),
+        c.taps,
+        static_cast<int>(ops::analysis_offset(c.mode, c.taps))};
+    std::vector<int> lengths{c.length};
+    for (int l = 1; l <= c.levels; ++l) {
+      lengths.push_back(static_cast<int>(expected[c.levels - l + 1].size(1)));
+    }
+    Shape shape;
+    shape.batch = 2;
+    shape.channels = c.channels;
+    shape.lanes = 2;
+    shape.threads = 32;
+    shape.channel_tiles = (c.channels + 3) / 4;
+    const Filters filters{
+        lo.const_data_ptr(), hi.const_data_ptr(), c.taps, 0, false};
+
+    std::vector<torch::Tensor> got;
+    for (const auto& e : expected) {
+      got.push_back(torch::full_like(e, NAN));
+    }
+    AnalysisParams a;
+    a.shape = shape;
+    a.filters = filters;
+    a.bank = bank;
+    a.input = x.const_data_ptr();
+    a.approximation = got[0].mutable_data_ptr();
+    a.approximation_rows = lengths.back();
+    SynthesisParams s;
+    s.shape = shape;
+    s.filters = filters;
+    s.filters.reversed = true;
+    s.bank = bank;
+    s.approximation = expected[0].const_data_ptr();
+    s.approximation_rows = lengths.back();
+    for (int l = 1; l <= c.levels; ++l) {
+      a.details[l] = got[c.levels - l + 1].mutable_data_ptr();
+      s.details[l] = expected[c.levels - l + 1].const_data_ptr();
+    }
+    if (plan_analysis(bank, lengths.data(), c.levels, c.limits, a.plan)) {
+      ++planned;
+      run_blocks<AnalysisTile<double, 2, 4, 0, false>>(a, [&](auto& threads) {
+        for (int l = 1; l <= c.levels; ++l) {
+          for (auto& t : threads) {
+            t.level(l);
+          }
+        }
+      });
+      for (size_t i = 0; i < got.size(); ++i) {
+        SCOPED_TRACE(std::string(mode) + " " + std::to_string(c.length));
+        test::expect_close(got[i], expected[i], 1e-8);
+      }
+    }
+    if (plan_synthesis(bank, lengths.data(), c.levels, c.limits, s.plan)) {
+      auto y = torch::full_like(x, NAN);
+      s.output = y.mutable_data_ptr();
+      run_blocks<SynthesisTile<double, 2, 4, 0, false>>(s, [&](auto& threads) {
+        for (int l = c.levels; l > 0; --l) {
+          for (const bool ends : {false, true}) {
+            for (auto& t : threads) {
+              if (!ends || t.has_ends(l)) {
+                t.level(l, ends);
+              }
+            }
+          }
+        }
+      });
+      SCOPED_TRACE(std::string(mode) + " " + std::to_string(c.length));
+      const auto back = ops::composite::wavedec_backward_input(
+          expected, lo, hi, c.length, mode, 1);
+      EXPECT_LE(
+          test::max_error(y, back), 1e-12 * back.abs().max().item<double>());
+    }
+  }
+  EXPECT_GT(planned, 50);
+}
+
+template <int Log, int Pass = 0>
+void forward(std::vector<std::vector<Complex>>& v, std::vector<Complex>& s) {
+  using F = Fft<Log>;
+  for (int t = 0; t < F::threads; ++t) {
+    F::template forward<Pass>(t, v[t].data());
+  }
+  if constexpr (Pass + 1 < F::passes) {
+    for (int t = 0; t < F::threads; ++t) {
+      F::template put<Pass>(s.data(), t, v[t].data());
+    }
+    for (int t = 0; t < F::threads; ++t) {
+      F::template get<Pass + 1>(s.data(), t, v[t].data());
+    }
+    forward<Log, Pass + 1>(v, s);
+  }
+}
+
+template <int Log, int Pass = Fft<Log>::passes - 1>
+void backward(std::vector<std::vector<Complex>>& v, std::vector<Complex>& s) {
+  using F = Fft<Log>;
+  for (int t = 0; t < F::threads; ++t) {
+    F::template backward<Pass>(t, v[t].data());
+  }
+  if constexpr (Pass > 0) {
+    for (int t = 0; t < F::threads; ++t) {
+      F::template put<Pass>(s.data(), t, v[t].data());
+    }
+    for (int t = 0; t < F::threads; ++t) {
+      F::template get<Pass - 1>(s.data(), t, v[t].data());
+    }
+    backward<Log, Pass - 1>(v, s);
+  }
+}
+
+template <int Log>
+void expect_linear_convolution() {
+  using F = Fft<Log>;
+  const int n = 1 << Log;
+  const auto x = torch::randn({n}), k = torch::randn({n});
+  const auto spectrum = [&](const torch::Tensor& values) {
+    std::vector<std::vector<Complex>> v(
+        F::threads, std::vector<Complex>(16, Complex{0, 0}));
+    const auto* p = values.const_data_ptr<float>();
+    for (int i = 0; i < n; ++i) {
+      v[i % F::threads][i / F::threads].x = p[i];
+    }
+    return v;
+  };
+  std::vector<Complex> shared(F::shared);
+  auto a = spectrum(x), b = spectrum(k);
+  forward<Log>(a, shared);
+  forward<Log>(b, shared);
+  for (int t = 0; t < F::threads; ++t) {
+    for (int q = 0; q < 16; ++q) {
+      a[t][q] = a[t][q] * b[t][q];
+    }
+  }
+  backward<Log>(a, shared);
+  const auto full = torch::fft_irfft(
+      torch::fft_rfft(x.to(torch::kDouble), 2 * n) *
+          torch::fft_rfft(k.to(torch::kDouble), 2 * n),
+      2 * n);
+  auto got = torch::empty({2 * n}, torch::kDouble);
+  auto* p = got.mutable_data_ptr<double>();
+  for (int i = 0; i < n; ++i) {
+    const auto c = a[i % F::threads][i / F::threads];
+    p[i] = c.x / n;
+    p[n + i] = c.y / n;
+  }
+  EXPECT_LE(
+      (got - full).norm().item<double>(), 2e-6 * full.norm().item<double>())
+      << n;
+}
+
+TEST(CudaTile, RightAngleTransformIsALinearConvolution) {
+  torch::manual_seed(0);
+  expect_linear_convolution<8>();
+  expect_linear_convolution<9>();
+  expect_linear_convolution<10>();
+  expect_linear_convolution<11>();
+  expect_linear_convolution<12>();
+  expect_linear_convolution<13>();
+}
+
+} // namespace
+} // namespace signalllm::cuda
