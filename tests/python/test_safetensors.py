@@ -48,7 +48,11 @@ def test_weights_and_moments(run):
 def test_state_and_configuration_are_json(run):
     state = json.loads((run / "checkpoint-00000002" / "state.json").read_text())
     assert state["step"] == 2
-    assert set(state["files"]) == {"model.safetensors", "optimizer.safetensors"}
+    assert set(state["files"]) == {
+        "average.safetensors",
+        "model.safetensors",
+        "optimizer.safetensors",
+    }
     config = json.loads((run / "config.json").read_text())
     assert config["settings"]["dim"] == 16
     assert config["model"]["vocab_size"] == "256"
