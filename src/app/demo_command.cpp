@@ -37,7 +37,7 @@ Settings demo_settings() {
 /// Steps for so many minutes on this machine as it is now. Where the user left
 /// the threads open, one or all of them, whichever is faster: on a machine that
 /// is busy with other things, threads wait for each other.
-void size(Settings& settings, double minutes) {
+void size_run(Settings& settings, double minutes) {
   double seconds = TrainingRun::measure_step(settings);
   const auto threads = at::get_num_threads();
   if (settings.threads == 0 && threads > 1) {
@@ -71,6 +71,8 @@ void compare(const TrainingRun& run, double bits_per_byte, int64_t context) {
                              : "not installed");
   }
   row("this model", fmt::format("{:.3f}", bits_per_byte));
+  fmt::print(
+      "(gzip looks back 32 KB, xz 64 MB, this model {} bytes)\n", context);
 }
 
 /// A start for the sample: of Python where that was learned, else the first
@@ -122,7 +124,7 @@ int run_demo(const Words& words) {
     settings.out = next_folder("demo");
   }
   if (settings.steps == 0) {
-    size(settings, minutes);
+    size_run(settings, minutes);
   }
   settings.warmup = std::min<int64_t>(100, settings.steps / 10);
 
