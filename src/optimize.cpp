@@ -101,7 +101,6 @@ class Swapper {
       return left(module, path);
     }
     auto twin = rule->make(*module);
-    twin->train(module->is_training());
     if (swappable) {
       swappable->run_as(twin);
     }

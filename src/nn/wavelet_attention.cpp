@@ -35,7 +35,7 @@ at::Tensor append(at::Tensor& cache, int64_t past, const at::Tensor& rows) {
     }
     cache = grown;
   }
-  cache.slice(2, past, length).copy_(rows);
+  cache.slice(2, past, length).copy_(rows.detach());
   return cache.slice(2, 0, length);
 }
 

@@ -77,6 +77,7 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
   virtual torch::Tensor forward(const torch::Tensor& input);
 
   /// `forward` of the next T positions; an empty state stands at the start.
+  /// No gradient flows through the state.
   virtual torch::Tensor forward_incremental(
       const torch::Tensor& input,
       FourierConvolutionState& state);

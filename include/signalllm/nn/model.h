@@ -97,6 +97,7 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
   SignalLLMState make_state(int64_t batch);
 
   /// `forward` of the next t tokens `[B, t]` of the sequences in `state`.
+  /// No gradient flows through the state.
   torch::Tensor forward_incremental(
       const torch::Tensor& tokens,
       SignalLLMState& state);
