@@ -1,6 +1,7 @@
 #pragma once
 
 /// Everything that a program needs to build, swap and run models.
+#include <signalllm/evolution.h>
 #include <signalllm/functional.h>
 #include <signalllm/nn/adaptive_basis_selection.h>
 #include <signalllm/nn/attention.h>

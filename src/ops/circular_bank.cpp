@@ -9,8 +9,7 @@ namespace signalllm::ops::bank {
 namespace {
 
 /// x[(n + shift) mod N], for shifts of any size.
-at::Tensor
-rotated(const at::Tensor& x, int64_t dilation, int64_t steps) {
+at::Tensor rotated(const at::Tensor& x, int64_t dilation, int64_t steps) {
   const int64_t n = x.size(1);
   const int64_t shift = (dilation % n) * steps % n;
   return shift == 0 ? x : x.roll(-shift, 1);
