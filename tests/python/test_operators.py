@@ -235,3 +235,48 @@ def test_compile_fullgraph():
 def test_wrong_input(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
+
+
+# Signal arguments take the type; filters, kernels and read-outs stay float32.
+HALF_CASES = {
+    "wavedec": (lambda s, f: ops.wavedec(s(2, 40, 3), f(4), f(4), 3, "reflect")),
+    "waverec": (lambda s, f: ops.waverec([s(2, 6, 3), s(2, 6, 3), s(2, 10, 3)], f(4), f(4))),
+    "swt": (lambda s, f: ops.swt(s(2, 19, 3), f(4), f(4), 2)),
+    "iswt": (lambda s, f: ops.iswt([s(2, 19, 3), s(2, 19, 3)], f(3, 4), f(3, 4))),
+    "causal_wavedec": (lambda s, f: ops.causal_wavedec(s(2, 19, 3), f(3), 3)),
+    "causal_wavelet_filter": (
+        lambda s, f: ops.causal_wavelet_filter(s(2, 19, 3), f(3, 2), f(3, 2), f(3, 5))),
+    "fft_conv": (lambda s, f: ops.fft_conv(s(2, 19, 3), f(19, 3), f(3))),
+    "gated_fft_conv": (
+        lambda s, f: ops.gated_fft_conv(s(2, 19, 3), s(2, 19, 3), s(2, 19, 3), f(19, 3), f(3))),
+}
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("dtype,tolerance", [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
+@pytest.mark.parametrize("name", list(HALF_CASES))
+def test_half_precision_beside_float32_filters(name, dtype, tolerance, autocast):
+    """Values and gradients, also under autocast, which must not touch them."""
+    def run(signal_type, filter_type):
+        torch.manual_seed(0)
+        leaves = []
+
+        def leaf(shape, kind):
+            # Rounded to the half type first, so that all runs see the same.
+            t = (torch.randn(*shape, **F64) / 2).to(dtype).to(kind).requires_grad_()
+            leaves.append(t)
+            return t
+        out = HALF_CASES[name](lambda *n: leaf(n, signal_type), lambda *n: leaf(n, filter_type))
+        out = out if isinstance(out, list) else [out]
+        loss = sum((t.to(filter_type) ** 2).sum() for t in out)
+        return out, torch.autograd.grad(loss, leaves), leaves
+
+    expected, expected_grads, _ = run(torch.float64, torch.float64)
+    with torch.autocast("cpu", dtype=dtype, enabled=autocast):
+        actual, grads, leaves = run(dtype, torch.float32)
+    for a, b in zip(actual, expected):
+        assert a.dtype == dtype
+        assert float((a.double() - b).norm() / b.norm()) < tolerance
+    for g, leaf, b in zip(grads, leaves, expected_grads):
+        assert g.dtype == leaf.dtype
+        assert float((g.double() - b).norm() / b.norm()) < tolerance
