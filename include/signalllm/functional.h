@@ -1,6 +1,7 @@
 #pragma once
 
 #include <signalllm/export.h>
+#include <signalllm/ops/causal_filter.h>
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
 #include <signalllm/ops/fft_conv.h>
@@ -70,6 +71,7 @@ SIGNALLLM_API at::Tensor waverec(
     int64_t dim = -2,
     std::optional<int64_t> length = std::nullopt);
 
+using ops::causal_filter;
 using ops::causal_wavedec;
 using ops::causal_wavelet_filter;
 using ops::fft_conv;

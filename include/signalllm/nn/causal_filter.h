@@ -78,7 +78,7 @@ class SIGNALLLM_API CausalFilterImpl
   /// Composed of ATen operators.
   torch::Tensor forward(const torch::Tensor& input);
 
-  /// The same function through `signalllm::causal_wavelet_filter`.
+  /// The same function through the fused operators.
   torch::Tensor fused(const torch::Tensor& input);
 
   /// The next `T` outputs of a sequence that `state` remembers; an empty state
