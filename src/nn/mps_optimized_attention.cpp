@@ -31,7 +31,8 @@ void MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::pretty_print(
          << options.dim() << ", width=" << options.width()
          << ", max_length=" << options.max_length()
          << ", terms=" << options.terms() << ", normalize=" << std::boolalpha
-         << options.normalize() << ", filter=" << to_string(options.filter())
+         << options.normalize() << ", constant_q=" << options.constant_q()
+         << ", filter=" << to_string(options.filter())
          << ", causal=" << options.causal() << ")";
 }
 
