@@ -3,6 +3,10 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint_like.h>
+#include <ATen/ops/where.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <cmath>
 
@@ -15,6 +19,8 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .attention_fraction(options.attention_fraction())
       .max_length(options.max_length())
       .dropout(options.dropout())
+      .mixer_dropout(options.mixer_dropout())
+      .hidden_dropout(options.hidden_dropout())
       .ffn_multiple(options.ffn_multiple())
       .rotary(options.rotary())
       .attention_filter(options.attention_filter())
@@ -23,6 +29,7 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .levels(options.levels())
       .terms(options.terms())
       .fourier_norm(options.fourier_norm())
+      .constant_q(options.constant_q())
       .feed_forward(options.feed_forward())
       .activation(options.activation());
 }
@@ -69,6 +76,11 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       " and layers ",
       options.layers(),
       ", there must be a token and no negative number of layers");
+  TORCH_CHECK(
+      options.token_noise() >= 0 && options.token_noise() <= 1,
+      "SignalLLM: token_noise is ",
+      options.token_noise(),
+      ", allowed are 0 to 1");
   reset();
 }
 
@@ -85,7 +97,11 @@ void SignalLLMImpl::reset() {
         SignalPositionalEncoding(SignalPositionalEncodingOptions(options.dim())
                                      .max_length(options.max_length())));
   }
-  dropout = register_module("dropout", torch::nn::Dropout(options.dropout()));
+  dropout = register_module(
+      "dropout",
+      torch::nn::Dropout(
+          options.embedding_dropout() < 0 ? options.dropout()
+                                          : options.embedding_dropout()));
   blocks = register_module("blocks", torch::nn::ModuleList());
   for (int64_t layer = 0; layer < options.layers(); ++layer) {
     blocks->push_back(WaveletTransformerBlock(block_options(options)));
@@ -134,8 +150,8 @@ void SignalLLMImpl::pretty_print(std::ostream& stream) const {
 torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
   check_tokens("forward", tokens);
   // Both ends share one E; its gradient arrives from both.
-  auto table = embedding->weight();
-  auto x = at::embedding(table, tokens);
+  const auto table = this->table();
+  auto x = at::embedding(table, noisy(tokens));
   if (positions) {
     x = positions->forward(x);
   }
@@ -144,6 +160,24 @@ torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
     x = block->as<WaveletTransformerBlockImpl>()->forward(x);
   }
   return norm->forward(x).matmul(table.t());
+}
+
+torch::Tensor SignalLLMImpl::table() const {
+  // In full precision under autocast, and with it the residual stream.
+  c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
+  return embedding->weight();
+}
+
+torch::Tensor SignalLLMImpl::noisy(const torch::Tensor& tokens) const {
+  if (options.token_noise() == 0 || !is_training()) {
+    return tokens;
+  }
+  const auto chance =
+      at::rand(tokens.sizes(), tokens.options().dtype(at::kFloat));
+  return at::where(
+      chance < options.token_noise(),
+      at::randint_like(tokens, options.vocab_size()),
+      tokens);
 }
 
 SignalLLMState SignalLLMImpl::make_state(int64_t batch) {
@@ -173,7 +207,7 @@ torch::Tensor SignalLLMImpl::forward_incremental(
       " layers of ",
       blocks->size());
   if (!state.embedding.defined()) {
-    state.embedding = embedding->weight();
+    state.embedding = table();
   }
   auto x = at::embedding(state.embedding, tokens);
   if (positions) {
