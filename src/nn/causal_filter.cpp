@@ -155,7 +155,7 @@ torch::Tensor CausalFilterImpl::forward(const torch::Tensor& input) {
     case FilterKind::None:
       return input;
     case FilterKind::Short:
-      return ops::composite::causal_filter(input, taps.to(wide));
+      return ops::composite::causal_filter(input, taps.to(wide), 1);
     case FilterKind::Wavelet: {
       const auto [lo, hi] = filters(input.options().dtype(wide));
       return ops::composite::causal_wavelet_filter(
@@ -176,6 +176,17 @@ torch::Tensor CausalFilterImpl::fused(const torch::Tensor& input) {
   }
   const auto [lo, hi] = filters(input.options().dtype(wide));
   return ops::causal_wavelet_filter(input, lo, hi, bands.to(wide), 1);
+}
+
+std::vector<torch::Tensor> CausalFilterImpl::fused_parts(
+    const torch::Tensor& input,
+    int64_t parts) {
+  if (options.kind() != FilterKind::Short || parts == 1) {
+    return fused(input).chunk(parts, -1);
+  }
+  check(input);
+  const auto wide = at::toOpMathType(input.scalar_type());
+  return ops::causal_filter(input, taps.to(wide), parts).unbind(0);
 }
 
 torch::Tensor CausalFilterImpl::forward_incremental(

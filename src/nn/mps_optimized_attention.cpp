@@ -39,7 +39,7 @@ void MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::pretty_print(
 template <>
 torch::Tensor MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::mix(
     const torch::Tensor& projected) {
-  auto parts = filter->fused(projected).chunk(3, -1);
+  auto parts = filter->fused_parts(projected, 3);
   auto taps = kernel(projected.size(1));
   auto wide_skip = skip.to(taps.scalar_type());
   if (options.causal()) {

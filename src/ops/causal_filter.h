@@ -13,7 +13,8 @@ namespace signalllm::ops {
 void check_causal_filter(
     std::string_view op,
     const at::Tensor& input,
-    const at::Tensor& taps);
+    const at::Tensor& taps,
+    int64_t parts);
 
 namespace detail {
 
@@ -21,18 +22,21 @@ namespace detail {
 std::tuple<at::Tensor, at::Tensor> causal_filter_backward(
     const at::Tensor& grad,
     const at::Tensor& input,
-    const at::Tensor& taps);
+    const at::Tensor& taps,
+    int64_t parts);
 
 } // namespace detail
 
 /// Plain, differentiable ATen, any device.
 namespace composite {
 
-at::Tensor causal_filter(const at::Tensor& input, const at::Tensor& taps);
+at::Tensor
+causal_filter(const at::Tensor& input, const at::Tensor& taps, int64_t parts);
 std::tuple<at::Tensor, at::Tensor> causal_filter_backward(
     const at::Tensor& grad,
     const at::Tensor& input,
-    const at::Tensor& taps);
+    const at::Tensor& taps,
+    int64_t parts);
 
 } // namespace composite
 } // namespace signalllm::ops

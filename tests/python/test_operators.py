@@ -42,7 +42,8 @@ CASES = {
         ]
     ],
     "causal_filter": [
-        (ops.causal_filter, lambda k=k: (leaf(2, 6, 2), leaf(2, k))) for k in (1, 3, 8)
+        (lambda x, w, p=p: ops.causal_filter(x, w, p), lambda k=k: (leaf(2, 6, 2), leaf(2, k)))
+        for k, p in [(1, 1), (3, 2), (8, 1)]
     ],
     "causal_wavedec": [
         (lambda x, lo: ops.causal_wavedec(x, lo, 3), lambda t=t: (leaf(2, 6, 2), leaf(*t)))
@@ -91,8 +92,8 @@ def op_samples(requires_grad):
         "waverec": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
         "waverec_backward_input": (t(2, 10, 3), *bank(), [4, 4, 6], "reflect", -2),
         "waverec_backward_filters": (t(2, 10, 3), [t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
-        "causal_filter": (t(2, 9, 3), t(3, 3)),
-        "causal_filter_backward": (t(2, 9, 3), t(2, 9, 3), t(3, 3)),
+        "causal_filter": (t(2, 9, 3), t(3, 3), 3),
+        "causal_filter_backward": (t(3, 2, 9, 1), t(2, 9, 3), t(3, 3), 3),
         "causal_wavedec": (t(2, 9, 3), t(3), 2, -2),
         "causal_wavedec_backward_input": ([t(2, 9, 3), t(2, 9, 3)], t(3), -2),
         "causal_wavedec_backward_filter": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), t(3), -2),
@@ -215,6 +216,7 @@ def test_compile_fullgraph():
     (lambda: ops.waverec([x(2, 5, 3), x(2, 3, 3)], x(4), x(4)), r"approximation has 5"),
     (lambda: ops.waverec([], x(4), x(4)), r"coeffs is empty"),
     (lambda: ops.causal_filter(x(2, 9, 3), x(2, 3)), r"taps must be \[C, K\] with the input's 3"),
+    (lambda: ops.causal_filter(x(2, 9, 3), x(3, 3), 2), r"parts is 2; it must be at least 1 and divide the 3"),
     (lambda: ops.causal_wavedec(x(2, 9, 3), x(3), -1), r"level -1 is not allowed"),
     (lambda: ops.causal_wavelet_filter(x(2, 9, 3), x(3), x(3), x(2, 4)), r"\[channels or 1, J \+ 2\]"),
     (lambda: ops.fft_conv(x(2, 9, 3), x(9, 4)), r"kernel must be \[K, C\]"),

@@ -19,10 +19,16 @@ __global__ void filter_kernel(const __grid_constant__ CausalFilterParams p) {
   if (c >= p.channels) {
     return;
   }
-  const int64_t base = static_cast<int64_t>(blockIdx.z) * p.length * p.channels;
-  const T* in = static_cast<const T*>(p.input) + base + c;
-  const T* signal = static_cast<const T*>(p.signal) + base + c;
-  T* out = static_cast<T*>(p.output) + base + c;
+  const int64_t n = blockIdx.z;
+  const int64_t whole = n * p.length * p.channels + c;
+  // The same place in the divided tensor.
+  const int64_t part =
+      (c / p.width * p.batch + n) * p.length * p.width + c % p.width;
+  const T* in = static_cast<const T*>(p.input) + (Backward ? part : whole);
+  const T* signal = static_cast<const T*>(p.signal) + whole;
+  T* out = static_cast<T*>(p.output) + (Backward ? whole : part);
+  const int64_t in_row = Backward ? p.width : p.channels;
+  const int64_t out_row = Backward ? p.channels : p.width;
   const int first = blockIdx.y * kCausalFilterRows;
   const int end = min(first + kCausalFilterRows, p.length);
 
@@ -43,13 +49,13 @@ __global__ void filter_kernel(const __grid_constant__ CausalFilterParams p) {
   for (int k = 1; k < K; ++k) {
     const int row = start - step * k;
     if (row >= 0 && row < p.length) {
-      load<T, V>(in + static_cast<int64_t>(row) * p.channels, window[k]);
+      load<T, V>(in + row * in_row, window[k]);
     }
   }
 #pragma unroll 8
   for (int i = 0; i < end - first; ++i) {
-    const int64_t at = static_cast<int64_t>(start + step * i) * p.channels;
-    load<T, V>(in + at, window[0]);
+    const int row = start + step * i;
+    load<T, V>(in + row * in_row, window[0]);
     float y[V];
     clear(y);
 #pragma unroll
@@ -59,10 +65,10 @@ __global__ void filter_kernel(const __grid_constant__ CausalFilterParams p) {
         y[v] += taps[k][v] * window[k][v];
       }
     }
-    store<T, V>(out + at, y);
+    store<T, V>(out + row * out_row, y);
     if constexpr (Backward) {
       float x[V];
-      load<T, V>(signal + at, x);
+      load<T, V>(signal + row * out_row, x);
 #pragma unroll
       for (int k = 0; k < K; ++k) {
 #pragma unroll

@@ -5,7 +5,8 @@
 namespace signalllm::cuda {
 
 /// Signals `[batch, length, channels]`, contiguous, channels a multiple of 16
-/// bytes; taps float `[channels, count]`.
+/// bytes; taps float `[channels, count]`. The filter's output (backward: its
+/// gradient) is `[channels / width, batch, length, width]`.
 struct CausalFilterParams {
   const void* input = nullptr; // backward: the gradient of the output
   const float* taps = nullptr;
@@ -15,7 +16,7 @@ struct CausalFilterParams {
   const void* signal = nullptr;
   float* shares = nullptr;
   int64_t batch = 1;
-  int length = 1, channels = 1, count = 1;
+  int length = 1, channels = 1, width = 1, count = 1;
 };
 
 inline constexpr int kCausalFilterTaps = 4; // at most
