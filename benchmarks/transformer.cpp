@@ -138,9 +138,12 @@ torch::Tensor TransformerBlockImpl::forward(
   const auto x = input +
       drop(attend(normal(0, input), rotation), options.dropout(), training);
   auto hidden = up_proj->forward(normal(1, x));
-  hidden = options.activation() == Activation::Gelu
-      ? torch::gelu(hidden)
-      : torch::relu(hidden).square();
+  if (options.activation() == Activation::Gelu) {
+    hidden = torch::gelu(hidden);
+  } else {
+    hidden = torch::relu(hidden);
+    hidden = hidden * hidden;
+  }
   hidden = drop(hidden, options.hidden_dropout(), training);
   return x + drop(down_proj->forward(hidden), options.dropout(), training);
 }

@@ -153,8 +153,12 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
   if (!state.weight.defined()) {
     state.weight = folded_weight();
   }
-  hidden = options.activation() == Activation::Gelu ? at::gelu(hidden)
-                                                    : at::relu(hidden).square();
+  if (options.activation() == Activation::Gelu) {
+    hidden = at::gelu(hidden);
+  } else {
+    hidden = at::relu(hidden);
+    hidden = hidden * hidden; // a power would be float32 under autocast
+  }
   if (options.dropout() > 0) {
     hidden = at::dropout(hidden, options.dropout(), is_training());
   }
