@@ -1,5 +1,5 @@
-// signalllm_baseline: the transformer baseline with the trainer, the data, the
-// optimizer and the options of `signalllm train`, and measurements of both.
+// signalllm_baseline: the transformer and SignalLLM side by side, with the
+// trainer, the data, the optimizer and the options of `signalllm train`.
 
 #include "baseline.h"
 
@@ -14,9 +14,12 @@
 #include <ATen/Context.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 
 namespace signalllm::benchmarks {
 
@@ -80,10 +83,31 @@ std::optional<int> parse(
 
 namespace {
 
+/// As `fit` writes it to `log.jsonl`, without the checkpoints beside it.
+class Log {
+ public:
+  explicit Log(const std::string& folder) {
+    std::filesystem::create_directories(folder);
+    out_.open(folder + "/log.jsonl");
+    TORCH_CHECK(out_, "cannot write to --out ", folder);
+  }
+  void write(const nlohmann::ordered_json& line) {
+    out_ << line.dump() << std::endl;
+  }
+
+ private:
+  std::ofstream out_;
+};
+
 int run_train(const app::Words& words) {
   app::Settings s;
-  if (const auto code =
-          parse("train", "Trains the transformer on a text.", words, s)) {
+  std::string kind = "transformer";
+  if (const auto code = parse(
+          "train",
+          "Trains either model on a text and keeps the log only.",
+          words,
+          s,
+          &kind)) {
     return *code;
   }
   app::check(s);
@@ -94,36 +118,52 @@ int run_train(const app::Words& words) {
   const auto tokenizer =
       data::make_tokenizer(s.tokenizer, corpus.train + corpus.valid);
   at::manual_seed(s.seed);
-  const auto model = make_transformer(s, tokenizer->vocab_size(), device);
-  fmt::print("transformer, {} parameters\n", model->num_parameters());
+  const auto model = make(kind, s, tokenizer->vocab_size(), device);
   const training::InterruptGuard guard;
   training::Trainer trainer(
-      model,
+      model.module,
+      model.forward,
       data::RandomWindows(tokenizer->encode(corpus.train), s.context, s.seed),
       app::trainer_options(s));
-  std::filesystem::create_directories(s.out);
+  Log log(s.out);
+  log.write(
+      {{"kind", kind},
+       {"parameters", model.parameters},
+       {"seed", s.seed},
+       {"model", s.model}});
   auto options = training::FitOptions()
                      .steps(s.steps)
                      .report_every(s.report_every)
                      .evaluate_every(s.evaluate_every)
-                     .checkpoint_every(s.checkpoint_every)
-                     .keep(s.keep)
-                     .folder(training::RunFolder(s.out))
                      .validation(data::ConsecutiveWindows(
                          tokenizer->encode(corpus.valid), s.context))
                      .token_bytes(tokenizer->token_bytes())
                      .stop([] { return training::interrupt_signal() != 0; });
   training::FitCallbacks callbacks;
-  callbacks.on_evaluation = [](int64_t step, const auto& evaluation) {
+  callbacks.on_report = [&](const auto& report, double speed) {
+    log.write(
+        {{"step", report.step},
+         {"loss", report.loss},
+         {"gradient_norm", report.gradient_norm},
+         {"tokens_per_second", std::round(speed)}});
+  };
+  callbacks.on_evaluation = [&](int64_t step, const auto& evaluation) {
+    log.write(
+        {{"step", step},
+         {"valid_loss", evaluation.loss()},
+         {"valid_bits_per_byte", evaluation.bits_per_byte()}});
     fmt::print(
-        "step {}  held out: {:.4f} nats, {:.4f} bits/byte\n",
+        "{} {} seed {} step {}: {:.4f} nats, {:.4f} bits/byte\n",
+        kind,
+        app::format_count(model.parameters),
+        s.seed,
         step,
         evaluation.loss(),
         evaluation.bits_per_byte());
     std::fflush(stdout);
   };
   const auto result = fit(trainer, options, callbacks);
-  fmt::print("{:.1f} s\n", result.seconds);
+  log.write({{"seconds", result.seconds}});
   return result.finished ? 0 : app::failure;
 }
 
@@ -142,7 +182,7 @@ int run(const app::Words& words) {
   fmt::print(
       stderr,
       "Usage: signalllm_baseline train|speed|generation [OPTIONS]\n"
-      "  train       the transformer on a text, as `signalllm train` would\n"
+      "  train       either model on a text, as `signalllm train` would\n"
       "  speed       training steps of either model on random tokens\n"
       "  generation  SignalLLM's time per token and state far into a text\n");
   return app::usage_error;
