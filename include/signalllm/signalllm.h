@@ -11,6 +11,7 @@
 #include <signalllm/nn/model.h>
 #include <signalllm/nn/positional_encoding.h>
 #include <signalllm/nn/swappable.h>
+#include <signalllm/nn/tree_attention.h>
 #include <signalllm/nn/wavelet_transform.h>
 #include <signalllm/optimize.h>
 #include <signalllm/version.h>

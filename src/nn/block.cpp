@@ -65,6 +65,8 @@ void WaveletTransformerBlockImpl::reset() {
                 .wavelet(options.wavelet())
                 .levels(options.levels())
                 .rotary(options.rotary())
+                .window(options.window())
+                .opened(options.opened())
                 .max_length(options.max_length())
                 .causal(options.causal())));
   }

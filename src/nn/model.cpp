@@ -23,6 +23,8 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .hidden_dropout(options.hidden_dropout())
       .ffn_multiple(options.ffn_multiple())
       .rotary(options.rotary())
+      .window(options.window())
+      .opened(options.opened())
       .attention_filter(options.attention_filter())
       .fourier_filter(options.fourier_filter())
       .wavelet(options.wavelet())

@@ -31,6 +31,8 @@ void each_option(Options& options, See see) {
   see("token_noise", options.token_noise());
   see("ffn_multiple", options.ffn_multiple());
   see("rotary", options.rotary());
+  see("window", options.window());
+  see("opened", options.opened());
   see("absolute_positions", options.absolute_positions());
   see("harmonics", options.harmonics());
   see("attention_filter", options.attention_filter());

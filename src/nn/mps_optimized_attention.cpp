@@ -10,12 +10,8 @@ namespace signalllm {
 template <>
 void MPSOptimizedAttentionImpl<WaveletAttentionImpl>::pretty_print(
     std::ostream& stream) const {
-  stream << "signalllm::MPSOptimizedAttention(kind=wavelet, dim="
-         << options.dim() << ", num_heads=" << options.num_heads()
-         << ", width=" << options.width()
-         << ", filter=" << to_string(options.filter())
-         << ", rotary=" << std::boolalpha << options.rotary()
-         << ", causal=" << options.causal() << ")";
+  stream << "signalllm::MPSOptimizedAttention(kind=wavelet, ";
+  print_options(stream);
 }
 
 template <>

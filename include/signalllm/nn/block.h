@@ -34,6 +34,9 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   /// Hidden width of the feed-forward part over `dim`.
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   TORCH_ARG(bool, rotary) = true;
+  /// The attention's window and opened nodes, see `WaveletAttention`.
+  TORCH_ARG(int64_t, window) = 0;
+  TORCH_ARG(int64_t, opened) = 0;
   TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
   TORCH_ARG(std::string, wavelet) = "db2";

@@ -44,6 +44,10 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   /// Rotary positions in the attention.
   TORCH_ARG(bool, rotary) = true;
+  /// The attention's window (0: dense) and the nodes that a query opens, see
+  /// `tree_attention`.
+  TORCH_ARG(int64_t, window) = 0;
+  TORCH_ARG(int64_t, opened) = 0;
   /// A learned table of positions added to the embedding; limits sequences to
   /// `max_length`.
   TORCH_ARG(bool, absolute_positions) = false;
