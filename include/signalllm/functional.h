@@ -1,6 +1,7 @@
 #pragma once
 
 #include <signalllm/export.h>
+#include <signalllm/ops/causal_filter.h>
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
 #include <signalllm/ops/fft_conv.h>
@@ -83,6 +84,7 @@ SIGNALLLM_API std::vector<at::Tensor> swt(
 SIGNALLLM_API at::Tensor
 iswt(at::TensorList coeffs, const Wavelet& wavelet, int64_t dim = -2);
 
+using ops::causal_filter;
 using ops::causal_wavedec;
 using ops::causal_wavelet_filter;
 using ops::fft_conv;

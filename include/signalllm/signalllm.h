@@ -16,6 +16,7 @@
 #include <signalllm/nn/spectral_gap_analyzer.h>
 #include <signalllm/nn/stochastic_transform.h>
 #include <signalllm/nn/swappable.h>
+#include <signalllm/nn/tree_attention.h>
 #include <signalllm/nn/wavelet_transform.h>
 #include <signalllm/optimize.h>
 #include <signalllm/version.h>

@@ -67,9 +67,11 @@ training::TrainerOptions trainer_options(const Settings& s) {
                  .beta1(s.beta1)
                  .beta2(s.beta2)
                  .weight_decay(s.weight_decay)
+                 .kernel_decay(s.kernel_decay)
                  .clip(s.clip))
       .bfloat16(s.precision == "bfloat16")
-      .average(s.average);
+      .average(s.average)
+      .record(s.record);
 }
 
 std::string to_json(const Settings& settings, const SignalLLMOptions& model) {
@@ -171,6 +173,7 @@ void check(const Settings& s) {
   at_least("lr", s.lr, 0.0);
   at_least("min-lr", s.min_lr, 0.0);
   at_least("weight-decay", s.weight_decay, 0.0);
+  at_least("kernel-decay", s.kernel_decay, 0.0);
   at_least("clip", s.clip, 0.0);
   at_least("threads", s.threads, 0);
   at_least("report-every", s.report_every, 0);

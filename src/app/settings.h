@@ -34,6 +34,7 @@ struct Settings {
   int64_t warmup = 100;
   std::string schedule = "cosine";
   double weight_decay = 0.1;
+  double kernel_decay = 0.0;
   double beta1 = 0.9;
   double beta2 = 0.99;
   double clip = 1.0;
@@ -44,6 +45,7 @@ struct Settings {
   std::string out;
   std::string resume;
   std::string device = "auto";
+  bool record = true;
   int64_t threads = 0;
   int64_t report_every = 10;
   int64_t evaluate_every = 500;
@@ -98,6 +100,7 @@ void visit_settings(SettingsType& s, Visit&& visit) {
   visit(group, "warmup", s.warmup, "steps until the highest");
   visit(group, "schedule", s.schedule, "cosine, linear or constant");
   visit(group, "weight-decay", s.weight_decay, "of the matrices (AdamW)");
+  visit(group, "kernel-decay", s.kernel_decay, "of the Fourier kernels");
   visit(group, "beta1", s.beta1, "memory of AdamW's mean");
   visit(group, "beta2", s.beta2, "memory of AdamW's square");
   visit(group, "clip", s.clip, "largest norm of the gradient; 0 for any");
@@ -112,6 +115,11 @@ void visit_settings(SettingsType& s, Visit&& visit) {
   visit(group, "out", s.out, "folder of the run; default: a new one in runs/");
   visit(group, "resume", s.resume, "go on with the run in this folder");
   visit(group, "device", s.device, "auto, cpu, mps or cuda");
+  visit(
+      group,
+      "record",
+      s.record,
+      "true: a GPU repeats a recorded step (CUDA graph); or false");
   visit(group, "threads", s.threads, "CPU threads; 0: all cores");
   visit(
       group, "report-every", s.report_every, "steps between lines of the log");

@@ -39,8 +39,7 @@ void AdaptiveBasisSelectionImpl::reset() {
                              .mode("symmetric")
                              .causal(options.causal())));
   }
-  gate =
-      register_module("gate", torch::nn::Linear(options.channels(), bases));
+  gate = register_module("gate", torch::nn::Linear(options.channels(), bases));
   gains = register_parameter(
       "gains", torch::empty({bases, options.level() + 1, options.channels()}));
   reset_parameters();
@@ -108,9 +107,8 @@ torch::Tensor AdaptiveBasisSelectionImpl::forward_incremental(
     taps = std::max(taps, Wavelet(name).length());
   }
   const auto reach = (taps - 1) * ((int64_t{1} << options.level()) - 1);
-  const auto all = state.history.defined()
-      ? at::cat({state.history, input}, 1)
-      : input;
+  const auto all =
+      state.history.defined() ? at::cat({state.history, input}, 1) : input;
   const auto known = all.size(1);
   state.history = all.slice(1, std::max<int64_t>(0, known - reach)).detach();
   return forward(all).slice(1, known - input.size(1));

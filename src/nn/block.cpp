@@ -1,5 +1,7 @@
 #include <signalllm/nn/block.h>
 
+#include <ATen/autocast_mode.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -26,6 +28,19 @@ WaveletTransformerBlockOptions::WaveletTransformerBlockOptions(
     int64_t dim,
     int64_t heads)
     : dim_(dim), heads_(heads) {}
+
+namespace {
+
+/// Under autocast, what both mixers would cast for themselves.
+torch::Tensor cast_once(const torch::Tensor& x) {
+  const auto device = x.device().type();
+  return at::autocast::is_autocast_enabled(device) &&
+          x.scalar_type() == at::kFloat
+      ? x.to(at::autocast::get_autocast_dtype(device))
+      : x;
+}
+
+} // namespace
 
 int64_t WaveletTransformerBlockOptions::attention_width() const {
   auto attending =
@@ -76,6 +91,8 @@ void WaveletTransformerBlockImpl::reset() {
                              .wavelet(options.wavelet())
                              .levels(options.levels())
                              .rotary(options.rotary())
+                             .window(options.window())
+                             .opened(options.opened())
                              .max_length(options.max_length())
                              .causal(options.causal())));
   }
@@ -88,6 +105,8 @@ void WaveletTransformerBlockImpl::reset() {
                 .max_length(options.max_length())
                 .terms(options.terms())
                 .normalize(options.fourier_norm())
+                .constant_q(options.constant_q())
+                .dropout(options.mixer_dropout())
                 .filter(options.fourier_filter())
                 .wavelet(options.wavelet())
                 .levels(std::max<int64_t>(options.levels(), 0))
@@ -101,7 +120,8 @@ void WaveletTransformerBlockImpl::reset() {
       SpectralFeedForward(SpectralFeedForwardOptions(dim)
                               .hidden(options.ffn_multiple() * dim)
                               .kind(options.feed_forward())
-                              .activation(options.activation())));
+                              .activation(options.activation())
+                              .dropout(options.hidden_dropout())));
   dropout = register_module("dropout", torch::nn::Dropout(options.dropout()));
 }
 
@@ -114,7 +134,7 @@ void WaveletTransformerBlockImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor WaveletTransformerBlockImpl::forward(const torch::Tensor& input) {
-  auto u = mixer_norm->forward(input);
+  auto u = cast_once(mixer_norm->forward(input));
   torch::Tensor mixed;
   const auto add = [&](auto& mixer) {
     if (mixer) {

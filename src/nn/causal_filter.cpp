@@ -1,8 +1,9 @@
 #include <signalllm/nn/causal_filter.h>
 
-#include "ops/causal_bank.h"
+#include "ops/causal_filter.h"
 #include "ops/causal_wavelet_filter.h"
 
+#include <signalllm/ops/causal_filter.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
 #include <signalllm/wavelet.h>
 
@@ -154,8 +155,7 @@ torch::Tensor CausalFilterImpl::forward(const torch::Tensor& input) {
     case FilterKind::None:
       return input;
     case FilterKind::Short:
-      return ops::bank::causal_filter(input.to(wide), taps.to(wide), 1)
-          .to(input.scalar_type());
+      return ops::composite::causal_filter(input, taps.to(wide), 1);
     case FilterKind::Wavelet: {
       const auto [lo, hi] = filters(input.options().dtype(wide));
       return ops::composite::causal_wavelet_filter(
@@ -166,13 +166,27 @@ torch::Tensor CausalFilterImpl::forward(const torch::Tensor& input) {
 }
 
 torch::Tensor CausalFilterImpl::fused(const torch::Tensor& input) {
-  if (options.kind() != FilterKind::Wavelet) {
+  if (options.kind() == FilterKind::None) {
     return forward(input);
   }
   check(input);
   const auto wide = at::toOpMathType(input.scalar_type());
+  if (options.kind() == FilterKind::Short) {
+    return ops::causal_filter(input, taps.to(wide));
+  }
   const auto [lo, hi] = filters(input.options().dtype(wide));
   return ops::causal_wavelet_filter(input, lo, hi, bands.to(wide), 1);
+}
+
+std::vector<torch::Tensor> CausalFilterImpl::fused_parts(
+    const torch::Tensor& input,
+    int64_t parts) {
+  if (options.kind() != FilterKind::Short || parts == 1) {
+    return fused(input).chunk(parts, -1);
+  }
+  check(input);
+  const auto wide = at::toOpMathType(input.scalar_type());
+  return ops::causal_filter(input, taps.to(wide), parts).unbind(0);
 }
 
 torch::Tensor CausalFilterImpl::forward_incremental(

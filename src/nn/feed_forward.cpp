@@ -1,6 +1,7 @@
 #include <signalllm/nn/feed_forward.h>
 
 #include <ATen/OpMathType.h>
+#include <ATen/ops/dropout.h>
 #include <ATen/ops/fft_irfft.h>
 #include <ATen/ops/fft_rfft.h>
 #include <ATen/ops/gelu.h>
@@ -66,6 +67,11 @@ SpectralFeedForwardImpl::SpectralFeedForwardImpl(
       " and hidden ",
       options.hidden(),
       ", dim must be at least 1 and hidden not negative");
+  TORCH_CHECK(
+      options.dropout() >= 0 && options.dropout() < 1,
+      "SpectralFeedForward: dropout is ",
+      options.dropout(),
+      ", it must be at least 0 and below 1");
   if (options.hidden() == 0) {
     options.hidden(4 * options.dim());
   }
@@ -147,8 +153,15 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
   if (!state.weight.defined()) {
     state.weight = folded_weight();
   }
-  hidden = options.activation() == Activation::Gelu ? at::gelu(hidden)
-                                                    : at::relu(hidden).square();
+  if (options.activation() == Activation::Gelu) {
+    hidden = at::gelu(hidden);
+  } else {
+    hidden = at::relu(hidden);
+    hidden = hidden * hidden; // a power would be float32 under autocast
+  }
+  if (options.dropout() > 0) {
+    hidden = at::dropout(hidden, options.dropout(), is_training());
+  }
   return at::linear(hidden, state.weight);
 }
 

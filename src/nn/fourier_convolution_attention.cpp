@@ -6,10 +6,14 @@
 #include <ATen/OpMathType.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/dropout.h>
+#include <ATen/ops/exp2.h>
 #include <ATen/ops/linspace.h>
+#include <ATen/ops/rms_norm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -26,16 +30,43 @@ struct NoAutocast {
   c10::impl::ExcludeDispatchKeyGuard guard{c10::autocast_dispatch_keyset};
 };
 
-/// cos and sin of pi m t / n for t < length and m = 0..terms, `[length, terms
-/// + 1]`. The product m t is reduced as an integer, exact for any t.
-std::pair<at::Tensor, at::Tensor>
-waves(int64_t length, int64_t terms, int64_t n, const at::TensorOptions& like) {
+/// cos and sin of pi m s t / n for t < length, m = 0..terms and s = 1, 2, 4 ..
+/// 2^octaves, `[length, (octaves + 1) (terms + 1)]`. The product m s t is
+/// reduced as an integer, exact for any t.
+std::pair<at::Tensor, at::Tensor> waves(
+    int64_t length,
+    int64_t terms,
+    int64_t octaves,
+    int64_t n,
+    const at::TensorOptions& like) {
   auto integer = like.dtype(at::kLong);
   auto t = at::arange(length, integer).unsqueeze(1);
   auto m = at::arange(terms + 1, integer);
+  if (octaves > 0) {
+    auto octave = at::arange(octaves + 1, integer).unsqueeze(1);
+    m = m.bitwise_left_shift(octave).flatten();
+  }
   auto angle = (t * m).remainder(2 * n).to(like.dtype()) *
       (std::numbers::pi / static_cast<double>(n));
   return {angle.cos(), angle.sin()};
+}
+
+/// Rows of harmonics `[..., M + 1, D_f]` to rows of waves: zero where a channel
+/// has none.
+at::Tensor
+spread(const at::Tensor& harmonics, const at::Tensor& rows, int64_t waves) {
+  auto sizes = harmonics.sizes().vec();
+  const auto index = rows.expand(sizes);
+  sizes[sizes.size() - 2] = waves;
+  return at::zeros(sizes, harmonics.options().requires_grad(false))
+      .scatter(-2, index, harmonics);
+}
+
+/// The transpose of `spread`.
+at::Tensor collect(const at::Tensor& waves, const at::Tensor& rows) {
+  auto sizes = waves.sizes().vec();
+  sizes[sizes.size() - 2] = rows.size(0);
+  return waves.gather(-2, rows.expand(sizes));
 }
 
 /// exp(-lambda t / n) for t < length, `[length, channels]`.
@@ -84,6 +115,11 @@ FourierConvolutionAttentionImpl::FourierConvolutionAttentionImpl(
       " to ",
       options.max_decay(),
       ", it must be positive and ascending");
+  TORCH_CHECK(
+      options.dropout() >= 0 && options.dropout() < 1,
+      "FourierConvolutionAttention: dropout is ",
+      options.dropout(),
+      ", it must be at least 0 and below 1");
   reset();
 }
 
@@ -108,6 +144,7 @@ void FourierConvolutionAttentionImpl::reset() {
       "kernel_terms", torch::empty({2 * options.terms() + 1, inner}));
   log_decay = register_parameter("log_decay", torch::empty({inner}));
   skip = register_parameter("skip", torch::empty({inner}));
+  frequency = register_buffer("frequency", torch::empty({inner}));
   reset_parameters();
 }
 
@@ -122,6 +159,26 @@ void FourierConvolutionAttentionImpl::reset_parameters() {
       std::log(options.max_decay()),
       options.width()));
   skip.fill_(1);
+  const auto octave =
+      (log_decay - std::log(options.min_decay())) / std::numbers::ln2;
+  frequency.copy_(
+      at::exp2(octave.round().clamp(0, static_cast<double>(octaves())))
+          .round());
+}
+
+int64_t FourierConvolutionAttentionImpl::octaves() const {
+  const auto most =
+      options.max_length() / std::max<int64_t>(options.terms(), 1);
+  return options.constant_q() && options.terms() > 0 && most > 1
+      ? static_cast<int64_t>(std::log2(most))
+      : 0;
+}
+
+torch::Tensor FourierConvolutionAttentionImpl::rows() const {
+  const auto count = options.terms() + 1;
+  const auto integer = frequency.options().dtype(at::kLong);
+  const auto octave = frequency.to(at::kFloat).log2().round().to(at::kLong);
+  return at::arange(count, integer).unsqueeze(1) + octave * count;
 }
 
 void FourierConvolutionAttentionImpl::pretty_print(std::ostream& stream) const {
@@ -132,7 +189,8 @@ void FourierConvolutionAttentionImpl::pretty_print(std::ostream& stream) const {
          << ", width=" << options.width()
          << ", max_length=" << options.max_length()
          << ", terms=" << options.terms() << ", normalize=" << std::boolalpha
-         << options.normalize() << ", filter=" << to_string(options.filter())
+         << options.normalize() << ", constant_q=" << options.constant_q()
+         << ", filter=" << to_string(options.filter())
          << ", causal=" << options.causal() << ")";
 }
 
@@ -142,9 +200,13 @@ torch::Tensor FourierConvolutionAttentionImpl::kernel(int64_t length) const {
                   .dtype(at::toOpMathType(kernel_terms.scalar_type()))
                   .requires_grad(false);
   auto n = options.max_length();
-  auto [cosine, sine] = waves(length, options.terms(), n, like);
-  auto basis = at::cat({cosine, sine.slice(1, 1)}, 1);
-  auto series = basis.matmul(kernel_terms.to(like.dtype()));
+  auto [cosine, sine] = waves(length, options.terms(), octaves(), n, like);
+  const auto index = rows();
+  const auto both = at::cat({index, index.slice(0, 1) + cosine.size(1)});
+  auto series =
+      at::cat({cosine, sine}, 1)
+          .matmul(
+              spread(kernel_terms.to(like.dtype()), both, 2 * cosine.size(1)));
   return series * decay(log_decay, length, n, like);
 }
 
@@ -165,13 +227,13 @@ torch::Tensor FourierConvolutionAttentionImpl::forward(
 
 torch::Tensor FourierConvolutionAttentionImpl::normalize(
     const torch::Tensor& mixed) const {
-  if (!options.normalize()) {
-    return mixed;
-  }
-  NoAutocast no_autocast;
-  const auto wide = mixed.to(at::toOpMathType(mixed.scalar_type()));
-  const auto power = wide.square().mean(-1, /*keepdim=*/true);
-  return (wide * (power + 1e-6).rsqrt()).to(mixed.scalar_type());
+  NoAutocast no_autocast; // which would make it float32
+  const auto normal = options.normalize()
+      ? at::rms_norm(mixed, {options.width()}, {}, 1e-6)
+      : mixed;
+  return options.dropout() > 0
+      ? at::dropout(normal, options.dropout(), is_training())
+      : normal;
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::mix(
@@ -212,7 +274,7 @@ torch::Tensor FourierConvolutionAttentionImpl::forward_incremental(
       normalize(recur(parts[0], parts[1], parts[2], state)));
 }
 
-// With z_m = exp((-lambda + i pi m) / N) a channel's past is s_m = sum_tau
+// With z_m = exp((-lambda + i pi m s) / N) a channel's past is s_m = sum_tau
 // z_m^(now - tau) u(tau). After k more positions it has become z_m^k s_m and
 // gives sum_m a_m Re + b_m Im of that; what is new in between is an ordinary
 // convolution. So any number of positions costs a few small products.
@@ -228,7 +290,9 @@ torch::Tensor FourierConvolutionAttentionImpl::recur(
   auto terms = options.terms();
   auto n = options.max_length();
   auto u = k.to(wide) * v.to(wide);
-  auto [cosine, sine] = waves(length + 1, terms, n, like);
+  auto [cosine, sine] = waves(length + 1, terms, octaves(), n, like);
+  const auto index = rows();
+  const auto count = cosine.size(1);
   auto fade = decay(log_decay, length + 1, n, like);
   auto weights = kernel_terms.to(wide);
   auto a = weights.slice(0, 0, terms + 1);
@@ -242,17 +306,25 @@ torch::Tensor FourierConvolutionAttentionImpl::recur(
 
   // The new positions' own share of the new state.
   auto faded = u * fade.slice(0, 0, length).flip(0);
-  auto real = cosine.slice(0, 0, length).flip(0).t().matmul(faded);
-  auto imaginary = sine.slice(0, 0, length).flip(0).t().matmul(faded);
+  const auto share = [&](const at::Tensor& wave) {
+    return collect(wave.slice(0, 0, length).flip(0).t().matmul(faded), index);
+  };
+  auto real = share(cosine);
+  auto imaginary = share(sine);
   if (state.real.defined()) {
     const auto& p = state.real;
     const auto& s = state.imaginary;
     y = y +
         fade.slice(0, 1) *
-            (cosine.slice(0, 1).matmul(a * p + b * s) +
-             sine.slice(0, 1).matmul(b * p - a * s));
-    auto turn_cosine = cosine.select(0, length).unsqueeze(1);
-    auto turn_sine = sine.select(0, length).unsqueeze(1);
+            (cosine.slice(0, 1).matmul(spread(a * p + b * s, index, count)) +
+             sine.slice(0, 1).matmul(spread(b * p - a * s, index, count)));
+    const auto turn = [&](const at::Tensor& wave) {
+      return collect(
+          wave.select(0, length).unsqueeze(1).expand({count, index.size(1)}),
+          index);
+    };
+    auto turn_cosine = turn(cosine);
+    auto turn_sine = turn(sine);
     auto last = fade.select(0, length);
     real = real + last * (turn_cosine * p - turn_sine * s);
     imaginary = imaginary + last * (turn_sine * p + turn_cosine * s);

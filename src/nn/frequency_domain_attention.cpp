@@ -90,8 +90,8 @@ void FrequencyDomainAttentionImpl::pretty_print(std::ostream& stream) const {
          << ", num_heads=" << options.num_heads()
          << ", width=" << options.width() << ", taps=" << options.taps()
          << ", rotary=" << std::boolalpha << options.rotary()
-         << ", ricker=" << options.ricker()
-         << ", causal=" << options.causal() << ")";
+         << ", ricker=" << options.ricker() << ", causal=" << options.causal()
+         << ")";
 }
 
 void FrequencyDomainAttentionImpl::check(const torch::Tensor& input) const {
@@ -172,9 +172,8 @@ torch::Tensor FrequencyDomainAttentionImpl::attend(
     parts = rotary->forward(parts, past);
   }
   auto k = parts.select(0, 1);
-  auto v = values.reshape({batch, length, heads, size})
-               .transpose(1, 2)
-               .contiguous();
+  auto v =
+      values.reshape({batch, length, heads, size}).transpose(1, 2).contiguous();
   std::optional<torch::Tensor> mask;
   if (state) {
     if (past > 0) {

@@ -3,6 +3,10 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint_like.h>
+#include <ATen/ops/where.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <cmath>
 
@@ -15,16 +19,21 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .attention_fraction(options.attention_fraction())
       .max_length(options.max_length())
       .dropout(options.dropout())
+      .mixer_dropout(options.mixer_dropout())
+      .hidden_dropout(options.hidden_dropout())
       .ffn_multiple(options.ffn_multiple())
       .attention(options.attention())
       .rotary(options.rotary())
       .ricker(options.ricker())
+      .window(options.window())
+      .opened(options.opened())
       .attention_filter(options.attention_filter())
       .fourier_filter(options.fourier_filter())
       .wavelet(options.wavelet())
       .levels(options.levels())
       .terms(options.terms())
       .fourier_norm(options.fourier_norm())
+      .constant_q(options.constant_q())
       .feed_forward(options.feed_forward())
       .activation(options.activation());
 }
@@ -71,6 +80,11 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       " and layers ",
       options.layers(),
       ", there must be a token and no negative number of layers");
+  TORCH_CHECK(
+      options.token_noise() >= 0 && options.token_noise() <= 1,
+      "SignalLLM: token_noise is ",
+      options.token_noise(),
+      ", allowed are 0 to 1");
   reset();
 }
 
@@ -96,7 +110,11 @@ void SignalLLMImpl::reset() {
         SignalPositionalEncoding(SignalPositionalEncodingOptions(options.dim())
                                      .max_length(options.max_length())));
   }
-  dropout = register_module("dropout", torch::nn::Dropout(options.dropout()));
+  dropout = register_module(
+      "dropout",
+      torch::nn::Dropout(
+          options.embedding_dropout() < 0 ? options.dropout()
+                                          : options.embedding_dropout()));
   if (options.stochastic_keep() != 1) {
     stochastic = register_module(
         "stochastic",
@@ -161,6 +179,8 @@ void SignalLLMImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor SignalLLMImpl::embedding_weight() const {
+  // In full precision under autocast, and with it the residual stream.
+  c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
   return embedding ? embedding->weight() : hybrid_embedding->weight();
 }
 
@@ -179,7 +199,7 @@ torch::Tensor SignalLLMImpl::hidden(const torch::Tensor& tokens) {
 torch::Tensor SignalLLMImpl::hidden(
     const torch::Tensor& tokens,
     const torch::Tensor& table) {
-  auto x = at::embedding(table, tokens);
+  auto x = at::embedding(table, noisy(tokens));
   if (positions) {
     x = positions->forward(x);
   }
@@ -194,6 +214,18 @@ torch::Tensor SignalLLMImpl::hidden(
     x = block->as<WaveletTransformerBlockImpl>()->forward(x);
   }
   return norm->forward(x);
+}
+
+torch::Tensor SignalLLMImpl::noisy(const torch::Tensor& tokens) const {
+  if (options.token_noise() == 0 || !is_training()) {
+    return tokens;
+  }
+  const auto chance =
+      at::rand(tokens.sizes(), tokens.options().dtype(at::kFloat));
+  return at::where(
+      chance < options.token_noise(),
+      at::randint_like(tokens, options.vocab_size()),
+      tokens);
 }
 
 SignalLLMState SignalLLMImpl::make_state(int64_t batch) {

@@ -42,9 +42,15 @@ void each_option(Options& options, See see) {
   see("attention_fraction", options.attention_fraction());
   see("max_length", options.max_length());
   see("dropout", options.dropout());
+  see("embedding_dropout", options.embedding_dropout());
+  see("mixer_dropout", options.mixer_dropout());
+  see("hidden_dropout", options.hidden_dropout());
+  see("token_noise", options.token_noise());
   see("ffn_multiple", options.ffn_multiple());
   see("rotary", options.rotary());
   see("ricker", options.ricker());
+  see("window", options.window());
+  see("opened", options.opened());
   see("absolute_positions", options.absolute_positions());
   see("embedding", options.embedding());
   see("harmonics", options.harmonics());
@@ -57,6 +63,7 @@ void each_option(Options& options, See see) {
   see("levels", options.levels());
   see("terms", options.terms());
   see("fourier_norm", options.fourier_norm());
+  see("constant_q", options.constant_q());
   see("feed_forward", options.feed_forward());
   see("activation", options.activation());
   see("embedding_std", options.embedding_std());

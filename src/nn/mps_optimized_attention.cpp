@@ -10,12 +10,8 @@ namespace signalllm {
 template <>
 void MPSOptimizedAttentionImpl<WaveletAttentionImpl>::pretty_print(
     std::ostream& stream) const {
-  stream << "signalllm::MPSOptimizedAttention(kind=wavelet, dim="
-         << options.dim() << ", num_heads=" << options.num_heads()
-         << ", width=" << options.width()
-         << ", filter=" << to_string(options.filter())
-         << ", rotary=" << std::boolalpha << options.rotary()
-         << ", causal=" << options.causal() << ")";
+  stream << "signalllm::MPSOptimizedAttention(kind=wavelet, ";
+  print_options(stream);
 }
 
 template <>
@@ -31,14 +27,15 @@ void MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::pretty_print(
          << options.dim() << ", width=" << options.width()
          << ", max_length=" << options.max_length()
          << ", terms=" << options.terms() << ", normalize=" << std::boolalpha
-         << options.normalize() << ", filter=" << to_string(options.filter())
+         << options.normalize() << ", constant_q=" << options.constant_q()
+         << ", filter=" << to_string(options.filter())
          << ", causal=" << options.causal() << ")";
 }
 
 template <>
 torch::Tensor MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::mix(
     const torch::Tensor& projected) {
-  auto parts = filter->fused(projected).chunk(3, -1);
+  auto parts = filter->fused_parts(projected, 3);
   auto taps = kernel(projected.size(1));
   auto wide_skip = skip.to(taps.scalar_type());
   if (options.causal()) {

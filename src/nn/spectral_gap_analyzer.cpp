@@ -53,11 +53,10 @@ torch::Tensor SpectralGapAnalyzerImpl::eigenvalues(
       : (squared * others).sum(at::IntArrayRef({1, 2}), /*keepdim=*/true) /
           static_cast<double>(count * (count - 1));
   // States that are all equal have no scale; any will do.
-  const auto similarity =
-      (squared / (scale * -2 - 1e-30)).exp() * others;
+  const auto similarity = (squared / (scale * -2 - 1e-30)).exp() * others;
   const auto root = similarity.sum(-1).clamp_min(1e-30).rsqrt();
-  auto laplacian = identity -
-      similarity * root.unsqueeze(1) * root.unsqueeze(2);
+  auto laplacian =
+      identity - similarity * root.unsqueeze(1) * root.unsqueeze(2);
   if (x.device().is_mps()) {
     return at::linalg_eigvalsh(laplacian.cpu()).to(x.device());
   }

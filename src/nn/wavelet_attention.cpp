@@ -73,6 +73,18 @@ WaveletAttentionImpl::WaveletAttentionImpl(
       "WaveletAttention: levels is ",
       options.levels(),
       ", it must be at least 0, or -1 for as many as max_length has use for");
+  TORCH_CHECK(
+      options.window() >= 0 && options.window() % 2 == 0 &&
+          (options.window() == 0 || options.causal()),
+      "WaveletAttention: window is ",
+      options.window(),
+      ", it must be even, and 0 unless causal");
+  TORCH_CHECK(
+      options.opened() >= 0 && options.opened() <= options.window(),
+      "WaveletAttention: opened is ",
+      options.opened(),
+      ", allowed are 0 to the window, ",
+      options.window());
   if (options.levels() == -1) {
     options.levels(useful_levels(
         options.max_length(), Wavelet(options.wavelet()).length()));
@@ -116,12 +128,21 @@ void WaveletAttentionImpl::pretty_print(std::ostream& stream) const {
   if (auto* twin = this->twin()) {
     return twin->pretty_print(stream);
   }
-  stream << "signalllm::WaveletAttention(dim=" << options.dim()
-         << ", num_heads=" << options.num_heads()
+  stream << "signalllm::WaveletAttention(";
+  print_options(stream);
+}
+
+void WaveletAttentionImpl::print_options(std::ostream& stream) const {
+  stream << "dim=" << options.dim() << ", num_heads=" << options.num_heads()
          << ", width=" << options.width()
          << ", filter=" << to_string(options.filter())
          << ", rotary=" << std::boolalpha << options.rotary()
-         << ", causal=" << options.causal() << ")";
+         << ", causal=" << options.causal();
+  if (options.window() > 0) {
+    stream << ", window=" << options.window()
+           << ", opened=" << options.opened();
+  }
+  stream << ")";
 }
 
 torch::Tensor WaveletAttentionImpl::forward(const torch::Tensor& input) {
@@ -176,6 +197,17 @@ torch::Tensor WaveletAttentionImpl::attend(
     q = turned.select(0, 0);
     k = turned.select(0, 1);
   }
+  const auto joined = [&](const torch::Tensor& heads_of) {
+    return heads_of.transpose(1, 2).reshape({batch, length, options.width()});
+  };
+  if (options.window() > 0) {
+    const TreeAttentionOptions tree{options.window(), options.opened()};
+    if (!state) {
+      return joined(tree_attention(q, k, v, tree));
+    }
+    state->length = past + length;
+    return joined(tree_attention_incremental(q, k, v, state->tree, tree));
+  }
   std::optional<torch::Tensor> mask;
   if (state) {
     k = append(state->keys, past, k);
@@ -189,8 +221,7 @@ torch::Tensor WaveletAttentionImpl::attend(
   }
   // A single new position sees everything.
   auto triangle = options.causal() && past == 0 && length > 1;
-  auto y = at::scaled_dot_product_attention(q, k, v, mask, 0.0, triangle);
-  return y.transpose(1, 2).reshape({batch, length, options.width()});
+  return joined(at::scaled_dot_product_attention(q, k, v, mask, 0.0, triangle));
 }
 
 } // namespace signalllm

@@ -26,15 +26,18 @@ FusedAdamW::FusedAdamW(
     AdamWOptions options,
     const Predicate& has_decay)
     : options_(std::move(options)) {
-  std::map<std::pair<bool, at::ScalarType>, Group> groups;
+  std::map<std::pair<double, at::ScalarType>, Group> groups;
   for (const auto& item : model.named_parameters()) {
     const auto& parameter = item.value();
     if (!parameter.requires_grad()) {
       continue;
     }
-    const bool decay = has_decay(item.key(), parameter);
+    const double decay = item.key().ends_with("kernel_terms")
+        ? options_.kernel_decay()
+        : has_decay(item.key(), parameter) ? options_.weight_decay()
+                                           : 0.0;
     auto& group = groups[{decay, parameter.scalar_type()}];
-    group.weight_decay = decay ? options_.weight_decay() : 0.0;
+    group.weight_decay = decay;
     group.slots.push_back(
         {item.key(),
          parameter,
@@ -52,6 +55,15 @@ FusedAdamW::FusedAdamW(
 }
 
 at::Tensor FusedAdamW::step(double learning_rate) {
+  return step_with(learning_rate);
+}
+
+at::Tensor FusedAdamW::step(const at::Tensor& learning_rate) {
+  return step_with(learning_rate);
+}
+
+template <typename Rate>
+at::Tensor FusedAdamW::step_with(const Rate& rate) {
   at::NoGradGuard no_grad;
   std::vector<at::Tensor> norms;
   for (const auto& group : groups_) {
@@ -70,14 +82,15 @@ at::Tensor FusedAdamW::step(double learning_rate) {
       "FusedAdamW::step: no parameter has a gradient; call backward() first");
   auto norm = at::linalg_vector_norm(at::stack(norms));
   for (const auto& group : groups_) {
-    update(group, learning_rate, norm);
+    update(group, rate, norm);
   }
   return norm;
 }
 
+template <typename Rate>
 void FusedAdamW::update(
     const Group& group,
-    double rate,
+    const Rate& rate,
     const at::Tensor& norm) {
   std::vector<at::Tensor> parameters, gradients, means, squares;
   for (const auto& slot : group.slots) {

@@ -3,9 +3,12 @@
 #include "training/autocast.h"
 #include "training/device.h"
 #include "training/random_state.h"
+#include "training/recording.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/stack.h>
 #include <c10/util/Exception.h>
 #include <nlohmann/json.hpp>
@@ -82,34 +85,98 @@ Trainer::Trainer(
   if (options_.average() > 0) {
     average_ = copies(*model_);
   }
+  if (options_.record()) {
+    recording_ = make_recording(device_);
+  }
 }
 
-void Trainer::step() {
-  model_->train();
+at::Tensor Trainer::on_device(const at::Tensor& tensor) const {
+  // From pageable memory CUDA would wait for the copy.
+  return (device_.is_cuda() ? tensor.pin_memory() : tensor)
+      .to(device_, /*non_blocking=*/true);
+}
+
+template <typename Rate>
+std::pair<at::Tensor, at::Tensor> Trainer::update(
+    const at::Tensor& inputs,
+    const at::Tensor& targets,
+    const Rate& rate) {
   at::Tensor total;
   for (int64_t i = 0; i < options_.accumulate(); ++i) {
-    const auto batch = windows_.rows(rows_done_, options_.batch());
-    rows_done_ += options_.batch();
-    tokens_ += batch.targets.numel();
-    const auto inputs = batch.inputs.to(device_, /*non_blocking=*/true);
-    const auto targets = batch.targets.to(device_, /*non_blocking=*/true);
+    const auto first = i * options_.batch();
     at::Tensor loss;
     {
       Autocast autocast(device_.type(), options_.bfloat16());
-      loss = token_loss(forward_(inputs), targets);
+      loss = token_loss(
+          forward_(inputs.narrow(0, first, options_.batch())),
+          targets.narrow(0, first, options_.batch()));
     }
     loss = loss / static_cast<double>(options_.accumulate());
     loss.backward();
     total = total.defined() ? total + loss.detach() : loss.detach();
   }
-  losses_.push_back(total);
-  norms_.push_back(
-      optimizer_.step(learning_rate(options_.schedule(), steps_done_)));
+  const auto norm = optimizer_.step(rate);
   optimizer_.zero_grad();
+  return {total, norm};
+}
+
+void Trainer::step() {
+  model_->train();
+  const auto rows = options_.batch() * options_.accumulate();
+  const auto batch = windows_.rows(rows_done_, rows);
+  rows_done_ += rows;
+  tokens_ += batch.targets.numel();
+  const double rate = learning_rate(options_.schedule(), steps_done_);
+  if (recording_) {
+    step_recorded(batch, rate);
+  } else {
+    const auto [loss, norm] =
+        update(on_device(batch.inputs), on_device(batch.targets), rate);
+    losses_.push_back(loss);
+    norms_.push_back(norm);
+  }
   ++steps_done_;
   if (!average_.empty()) {
     update_average();
   }
+}
+
+void Trainer::step_recorded(const data::Batch& batch, double rate) {
+  if (!inputs_.defined()) {
+    inputs_ = at::empty_like(batch.inputs, at::device(device_));
+    targets_ = at::empty_like(inputs_);
+    rate_ = at::empty({}, at::device(device_).dtype(at::kFloat));
+  }
+  inputs_.copy_(on_device(batch.inputs));
+  targets_.copy_(on_device(batch.targets));
+  rate_.fill_(rate);
+  const auto work = [this] {
+    std::tie(loss_, norm_) = update(inputs_, targets_, rate_);
+  };
+  if (rehearsals_ < 3) { // these steps count
+    ++rehearsals_;
+    recording_->rehearse(work);
+  } else {
+    if (!recorded_) {
+      try {
+        recording_->record(work);
+        recorded_ = true;
+      } catch (const c10::Error& error) {
+        TORCH_WARN(
+            "a step cannot be recorded, training goes on without: ",
+            error.what_without_backtrace());
+        optimizer_.zero_grad();
+      }
+    }
+    if (recorded_) {
+      recording_->replay();
+    } else {
+      recording_.reset();
+      work();
+    }
+  }
+  losses_.push_back(loss_.clone());
+  norms_.push_back(norm_.clone());
 }
 
 void Trainer::update_average() {

@@ -23,12 +23,13 @@ struct AppEvolve : testing::Test {
 
   /// A search that is as small as can be.
   Outcome start(const std::string& run, const std::string& generations) const {
-    return program_(
-        {"evolve", "--data", text_, "--out", run,
-         "--dim", "16", "--layers", "1", "--heads", "2",
-         "--context", "16", "--batch", "2", "--threads", "1",
-         "--steps", "3", "--warmup", "1", "--attention", "1",
-         "--population", "3", "--generations", generations});
+    return program_({"evolve", "--data",        text_,      "--out",
+                     run,      "--dim",         "16",       "--layers",
+                     "1",      "--heads",       "2",        "--context",
+                     "16",     "--batch",       "2",        "--threads",
+                     "1",      "--steps",       "3",        "--warmup",
+                     "1",      "--attention",   "1",        "--population",
+                     "3",      "--generations", generations});
   }
 
   json history(const std::string& run) const {
@@ -43,8 +44,8 @@ struct AppEvolve : testing::Test {
 TEST_F(AppEvolve, GoesOnAsIfItHadNeverStopped) {
   ASSERT_EQ(start(folder_ / "whole", "3").code, 0);
   ASSERT_EQ(start(folder_ / "parts", "2").code, 0);
-  const auto resumed = program_(
-      {"evolve", "--resume", folder_ / "parts", "--generations", "3"});
+  const auto resumed =
+      program_({"evolve", "--resume", folder_ / "parts", "--generations", "3"});
   ASSERT_EQ(resumed.code, 0) << resumed.error;
   const auto whole = history("whole");
   const auto parts = history("parts");
@@ -65,9 +66,11 @@ TEST_F(AppEvolve, NamesAWaveletThatTrainingTakes) {
   const auto model = found.out.substr(from, found.out.find('"', from) - from);
   EXPECT_EQ(model.substr(0, 16), "wavelet=lattice(");
   const auto trained = program_(
-      {"train", "--data", text_, "--out", folder_ / "train", "--dim", "16",
-       "--layers", "1", "--heads", "2", "--context", "16", "--batch", "2",
-       "--threads", "1", "--steps", "2", "--model", model});
+      {"train",     "--data",    text_,      "--out",   folder_ / "train",
+       "--dim",     "16",        "--layers", "1",       "--heads",
+       "2",         "--context", "16",       "--batch", "2",
+       "--threads", "1",         "--steps",  "2",       "--model",
+       model});
   EXPECT_EQ(trained.code, 0) << trained.error;
   const auto config = json::parse(folder_.read("train/config.json"));
   EXPECT_EQ(

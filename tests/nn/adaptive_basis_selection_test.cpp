@@ -20,8 +20,7 @@ struct AdaptiveBasisSelectionTest : SeedingFixture {
 TEST_F(AdaptiveBasisSelectionTest, StartsAsTheIdentity) {
   for (const bool causal : {true, false}) {
     for (const int64_t length : {1, 2, 7, 32, 33}) {
-      AdaptiveBasisSelection a(
-          AdaptiveBasisSelectionOptions(4).causal(causal));
+      AdaptiveBasisSelection a(AdaptiveBasisSelectionOptions(4).causal(causal));
       a->to(torch::kDouble);
       const auto x = torch::randn({2, length, 4}, torch::kDouble);
       expect_close(a->forward(x), x, 1e-10);
@@ -93,7 +92,8 @@ TEST_F(AdaptiveBasisSelectionTest, SavesClonesAndPrints) {
                       "wavelets=haar,db2,db4, level=3, causal=true)"),
       std::string::npos);
   EXPECT_NE(
-      message_of([&] { a->forward(x.slice(2, 1)); })
-          .find("input has shape [2, 9, 3], it must be [batch, length, 4]"),
+      message_of([&] {
+        a->forward(x.slice(2, 1));
+      }).find("input has shape [2, 9, 3], it must be [batch, length, 4]"),
       std::string::npos);
 }

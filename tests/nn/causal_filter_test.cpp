@@ -67,6 +67,9 @@ TEST_F(CausalFilterTest, IncrementalEqualsForwardHoweverItIsCut) {
     const auto x = torch::randn({2, 40, 6}, torch::kDouble);
     const auto whole = f->forward(x);
     expect_close(f->fused(x), whole, 1e-12);
+    for (const int64_t parts : {1, 3}) {
+      expect_close(torch::cat(f->fused_parts(x, parts), 2), whole, 1e-12);
+    }
     CausalFilterState state;
     std::vector<torch::Tensor> parts;
     int64_t at = 0;
@@ -112,6 +115,12 @@ TEST_F(CausalFilterTest, Gradients) {
     leaves.push_back(x);
     expect_gradients([&] { return f->forward(x).tanh(); }, leaves);
     expect_gradients([&] { return f->fused(x).tanh(); }, leaves);
+    expect_gradients(
+        [&] {
+          const auto y = f->fused_parts(x, 3);
+          return (y[0] * y[1]).tanh() + y[2];
+        },
+        leaves);
   }
 }
 

@@ -17,7 +17,8 @@ struct FourierConvolutionAttentionTest : SeedingFixture {
             FilterKind::None),
         FourierConvolutionAttentionOptions(base)
             .filter(FilterKind::Wavelet)
-            .levels(2)};
+            .levels(2),
+        FourierConvolutionAttentionOptions(base).constant_q(false)};
   }
 };
 
@@ -37,8 +38,9 @@ TEST_F(FourierConvolutionAttentionTest, AgreesWithADirectSum) {
       const auto t = static_cast<double>(lag) / 16;
       auto k = f->kernel_terms[0].clone();
       for (int64_t m = 1; m <= terms; ++m) {
-        k = k + f->kernel_terms[m] * std::cos(std::numbers::pi * m * t) +
-            f->kernel_terms[terms + m] * std::sin(std::numbers::pi * m * t);
+        const auto angle = f->frequency * (std::numbers::pi * m * t);
+        k = k + f->kernel_terms[m] * angle.cos() +
+            f->kernel_terms[terms + m] * angle.sin();
       }
       k = k * (lambda * -t).exp();
       y.slice(1, lag) += u.slice(1, 0, length - lag) * k;
@@ -49,6 +51,57 @@ TEST_F(FourierConvolutionAttentionTest, AgreesWithADirectSum) {
     }
     expect_close(f->forward(x), f->out_proj->forward(y), 1e-11);
   }
+}
+
+TEST_F(FourierConvolutionAttentionTest, FrequenciesGrowWithTheDecay) {
+  const auto options =
+      FourierConvolutionAttentionOptions(40).max_length(1024).terms(16);
+  FourierConvolutionAttention f(options);
+  const auto ratio = f->log_decay.exp() / 4;
+  const auto top = 64.0; // harmonic 16 of it is at half the sampling rate
+  for (int64_t c = 0; c < 40; ++c) {
+    const auto s = f->frequency[c].item<double>();
+    const auto wanted = std::min(ratio[c].item<double>(), top);
+    EXPECT_EQ(s, std::exp2(std::round(std::log2(s))));
+    EXPECT_LE(std::abs(std::log2(s / wanted)), 0.5001);
+  }
+  EXPECT_EQ(f->frequency.min().item<double>(), 1);
+  EXPECT_EQ(f->frequency.max().item<double>(), top);
+  EXPECT_TRUE(FourierConvolutionAttention(
+                  FourierConvolutionAttentionOptions(options).constant_q(false))
+                  ->frequency.eq(1)
+                  .all()
+                  .item<bool>());
+  // A change of type loses nothing, and what is loaded decides.
+  const auto before = f->kernel(70);
+  f->to(torch::kBFloat16);
+  f->to(torch::kFloat);
+  EXPECT_EQ(f->frequency.max().item<double>(), top);
+  {
+    torch::NoGradGuard no_grad;
+    f->frequency.fill_(2);
+  }
+  EXPECT_GT((f->kernel(70) - before).abs().max().item<double>(), 0.01);
+}
+
+TEST_F(FourierConvolutionAttentionTest, DropsInTrainingOnly) {
+  FourierConvolutionAttention f(
+      FourierConvolutionAttentionOptions(6).dropout(0.5));
+  const auto x = torch::randn({2, 12, 6});
+  EXPECT_FALSE(f->forward(x).equal(f->forward(x)));
+  MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl> twin(*f);
+  torch::manual_seed(1);
+  const auto expected = f->forward(x);
+  torch::manual_seed(1);
+  expect_close(twin.forward(x), expected, 1e-5);
+  f->eval();
+  EXPECT_TRUE(f->forward(x).equal(f->forward(x)));
+  EXPECT_NE(
+      message_of([] {
+        FourierConvolutionAttention(
+            FourierConvolutionAttentionOptions(6).dropout(1));
+      }).find("dropout is 1, it must be at least 0 and below 1"),
+      std::string::npos);
 }
 
 TEST_F(FourierConvolutionAttentionTest, NotCausalIsCircular) {
@@ -145,7 +198,7 @@ TEST_F(FourierConvolutionAttentionTest, SavesClonesAndPrints) {
   EXPECT_EQ(
       printed(f),
       "signalllm::FourierConvolutionAttention(dim=6, width=6, max_length=16, "
-      "terms=4, normalize=true, filter=short, causal=true)" +
+      "terms=4, normalize=true, constant_q=true, filter=short, causal=true)" +
           children);
   MPSOptimizedAttention m(
       FourierConvolutionAttentionOptions(6).max_length(16).terms(4));
@@ -157,6 +210,7 @@ TEST_F(FourierConvolutionAttentionTest, SavesClonesAndPrints) {
   EXPECT_EQ(
       printed(m),
       "signalllm::MPSOptimizedAttention(kind=fourier, dim=6, width=6, "
-      "max_length=16, terms=4, normalize=true, filter=short, causal=true)" +
+      "max_length=16, terms=4, normalize=true, constant_q=true, filter=short, "
+      "causal=true)" +
           children);
 }

@@ -26,10 +26,9 @@ struct FrequencyDomainAttentionTest : SeedingFixture {
 TEST_F(FrequencyDomainAttentionTest, IsAttentionOverFilteredQueriesAndKeys) {
   for (const bool causal : {true, false}) {
     for (const int64_t length : {5, 13}) {
-      auto a = livelier(FrequencyDomainAttentionOptions(8, 2)
-                            .taps(6)
-                            .rotary(false)
-                            .causal(causal));
+      auto a = livelier(
+          FrequencyDomainAttentionOptions(8, 2).taps(6).rotary(false).causal(
+              causal));
       const auto x = torch::randn({1, length, 8}, torch::kDouble);
       const auto h = a->kernel();
       const auto p = a->in_proj->forward(x)[0];
@@ -38,8 +37,7 @@ TEST_F(FrequencyDomainAttentionTest, IsAttentionOverFilteredQueriesAndKeys) {
       for (int64_t t = 0; t < length; ++t) {
         for (int64_t j = 0; j < taps; ++j) {
           if (t - j >= 0 || !causal) {
-            filtered[t] +=
-                h[j] * p[(t - j + length) % length].slice(0, 0, 16);
+            filtered[t] += h[j] * p[(t - j + length) % length].slice(0, 0, 16);
           }
         }
       }
@@ -81,11 +79,10 @@ TEST_F(FrequencyDomainAttentionTest, TheResponseIsTheFiltersSpectrum) {
 
 TEST_F(FrequencyDomainAttentionTest, LooksAtNoLaterInput) {
   for (const auto type : {torch::kFloat, torch::kDouble, torch::kBFloat16}) {
-    FrequencyDomainAttention a(
-        FrequencyDomainAttentionOptions(8, 2)
-            .taps(10)
-            .ricker(true)
-            .response_std(0.5));
+    FrequencyDomainAttention a(FrequencyDomainAttentionOptions(8, 2)
+                                   .taps(10)
+                                   .ricker(true)
+                                   .response_std(0.5));
     a->to(type);
     expect_causal(
         [&](const torch::Tensor& in) { return a->forward(in); },
@@ -131,8 +128,9 @@ TEST_F(FrequencyDomainAttentionTest, SavesClonesAndPrints) {
 
 TEST_F(FrequencyDomainAttentionTest, RefusesWhatDoesNotFit) {
   EXPECT_NE(
-      message_of([] { FrequencyDomainAttention(10, 4); })
-          .find("width 10 cannot be divided into 4 heads"),
+      message_of([] {
+        FrequencyDomainAttention(10, 4);
+      }).find("width 10 cannot be divided into 4 heads"),
       std::string::npos);
   EXPECT_NE(
       message_of([] {

@@ -181,6 +181,47 @@ TEST_F(ModelTest, AutocastRunsInHalfPrecision) {
   }
 }
 
+TEST_F(ModelTest, EachDropoutActsInTrainingOnly) {
+  const auto x = tokens(2, 12);
+  for (const auto& options :
+       {SignalLLMOptions(small()).dropout(0.3),
+        SignalLLMOptions(small()).embedding_dropout(0.3),
+        SignalLLMOptions(small()).mixer_dropout(0.3),
+        SignalLLMOptions(small()).hidden_dropout(0.3),
+        SignalLLMOptions(small()).token_noise(0.3)}) {
+    SignalLLM m(options);
+    EXPECT_FALSE(m->forward(x).equal(m->forward(x)));
+    m->eval();
+    EXPECT_TRUE(m->forward(x).equal(m->forward(x)));
+  }
+  // The embedding's follows the other unless it says something itself.
+  EXPECT_EQ(SignalLLM(small().dropout(0.3))->dropout->options.p(), 0.3);
+  EXPECT_EQ(
+      SignalLLM(small().dropout(0.3).embedding_dropout(0))
+          ->dropout->options.p(),
+      0.0);
+}
+
+TEST_F(ModelTest, TokenNoiseReplacesTheShareItSays) {
+  SignalLLM m(small().layers(0).token_noise(0.25));
+  const auto x = tokens(40, 100);
+  const auto clean = [&] {
+    m->eval();
+    const auto y = m->forward(x);
+    m->train();
+    return y;
+  }();
+  const auto changed = (m->forward(x) != clean).any(-1);
+  // One replacement in 17 is the token itself.
+  EXPECT_NEAR(
+      changed.to(torch::kDouble).mean().item<double>(), 0.25 * 16 / 17, 0.03);
+  EXPECT_NE(
+      message_of([] {
+        SignalLLM(small().token_noise(2));
+      }).find("token_noise is 2, allowed are 0 to 1"),
+      std::string::npos);
+}
+
 TEST_F(ModelTest, SavesClonesAndPrints) {
   SignalLLM m(small());
   const auto x = tokens(2, 9);

@@ -58,7 +58,8 @@ TEST_F(SpectralGapAnalyzerTest, ClonesPrintsAndChecks) {
       gap, [&](SpectralGapAnalyzerImpl& m) { return m.forward(x); });
   EXPECT_EQ(printed(gap), "signalllm::SpectralGapAnalyzer(bandwidth=2)");
   EXPECT_NE(
-      message_of([&] { gap->forward(x.slice(1, 0, 1)); })
-          .find("with length >= 2"),
+      message_of([&] {
+        gap->forward(x.slice(1, 0, 1));
+      }).find("with length >= 2"),
       std::string::npos);
 }

@@ -36,7 +36,8 @@ TEST_F(StochasticTransformTest, DropsRowsOfDetailOnly) {
   expect_close(s->forward(flat).slice(1, 1), flat.slice(1, 1), 1e-6);
   // Haar, one level: y = a + {0 or 2} d, all channels alike.
   const auto x = torch::randn({2, 20, 3}, torch::kDouble);
-  const auto before = torch::cat({torch::zeros({2, 1, 3}), x.slice(1, 0, 19)}, 1);
+  const auto before =
+      torch::cat({torch::zeros({2, 1, 3}), x.slice(1, 0, 19)}, 1);
   const auto ratio = ((s->forward(x) - (x + before) / 2) / ((x - before) / 2));
   const auto kept = ratio.select(2, 0);
   EXPECT_TRUE(
@@ -52,8 +53,9 @@ TEST_F(StochasticTransformTest, IsTheIdentityInEvalMode) {
   s->eval();
   const auto x = torch::randn({2, 9, 3});
   EXPECT_TRUE(s->forward(x).equal(x));
-  EXPECT_TRUE(
-      StochasticTransform(StochasticTransformOptions(1.0))->forward(x).equal(x));
+  EXPECT_TRUE(StochasticTransform(StochasticTransformOptions(1.0))
+                  ->forward(x)
+                  .equal(x));
 }
 
 TEST_F(StochasticTransformTest, LooksAtNoLaterInput) {

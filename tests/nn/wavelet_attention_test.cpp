@@ -10,7 +10,10 @@ struct WaveletAttentionTest : SeedingFixture {
         WaveletAttentionOptions(base).filter(FilterKind::None),
         WaveletAttentionOptions(base).filter(FilterKind::Short),
         WaveletAttentionOptions(base).levels(2).width(4),
-        WaveletAttentionOptions(base).shared_filters(true).rotary(false)};
+        WaveletAttentionOptions(base).shared_filters(true).rotary(false),
+        WaveletAttentionOptions(base).window(2),
+        WaveletAttentionOptions(base).filter(FilterKind::Short).window(4),
+        WaveletAttentionOptions(base).levels(1).window(2).opened(1)};
   }
 };
 
@@ -133,6 +136,51 @@ TEST_F(WaveletAttentionTest, SavesClonesAndPrints) {
       "signalllm::MPSOptimizedAttention(kind=wavelet, dim=8, num_heads=2, "
       "width=8, filter=wavelet, rotary=true, causal=true)" +
           children);
+}
+
+TEST_F(WaveletAttentionTest, WithAWindowSavesClonesAndPrints) {
+  const auto options =
+      WaveletAttentionOptions(8, 2).levels(1).window(2).opened(1);
+  WaveletAttention a(options);
+  MPSOptimizedAttention m(options);
+  const auto x = torch::randn({2, 21, 8});
+  expect_save_and_clone(
+      a, [&](WaveletAttentionImpl& module) { return module.forward(x); });
+  expect_save_and_clone(
+      m, [&](MPSOptimizedAttentionImpl<WaveletAttentionImpl>& module) {
+        return module.forward(x);
+      });
+  for (const auto& text : {printed(a), printed(m)}) {
+    EXPECT_NE(text.find("causal=true, window=2, opened=1)"), std::string::npos)
+        << text;
+  }
+  // The window is no parameter: a dense module takes the same weights.
+  WaveletAttention dense(WaveletAttentionOptions(8, 2).levels(1));
+  std::stringstream stream;
+  torch::save(a, stream);
+  torch::load(dense, stream);
+  expect_close(
+      dense->forward(x.slice(1, 0, 4)), a->forward(x.slice(1, 0, 4)), 1e-6);
+  EXPECT_GT(max_error(dense->forward(x), a->forward(x)), 1e-4);
+}
+
+TEST_F(WaveletAttentionTest, RefusesWindowsThatCannotBe) {
+  const WaveletAttentionOptions base(8, 2);
+  EXPECT_NE(
+      message_of([&] {
+        WaveletAttention(WaveletAttentionOptions(base).window(3));
+      }).find("window is 3, it must be even, and 0 unless causal"),
+      std::string::npos);
+  EXPECT_NE(
+      message_of([&] {
+        WaveletAttention(WaveletAttentionOptions(base).window(4).causal(false));
+      }).find("window is 4, it must be even, and 0 unless causal"),
+      std::string::npos);
+  EXPECT_NE(
+      message_of([&] {
+        WaveletAttention(WaveletAttentionOptions(base).opened(1));
+      }).find("opened is 1, allowed are 0 to the window, 0"),
+      std::string::npos);
 }
 
 TEST_F(WaveletAttentionTest, RefusesHeadsThatDoNotFit) {

@@ -1,11 +1,13 @@
 // Every CUDA kernel against the composite operator in float64 on the CPU.
 
+#include "ops/causal_filter.h"
 #include "ops/causal_wavedec.h"
 #include "ops/causal_wavelet_filter.h"
 #include "ops/gated_fft_conv.h"
 #include "ops/waverec.h"
 #include "support.h"
 
+#include <signalllm/ops/causal_filter.h>
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
 #include <signalllm/ops/fft_conv.h>
@@ -187,6 +189,26 @@ TEST_F(CudaOps, CausalBanks) {
             device(g[0]), dx, dlo, dhi, dw, 1),
         composite::causal_wavelet_filter_backward_filters(
             g[0], x, lo, hi, w, 1));
+  });
+}
+
+TEST_F(CudaOps, ShortFilters) {
+  repeat(25, [&] {
+    const int taps = pick(1, 5), length = pick(1, 300);
+    const int channels = pick(0, 2) ? 8 * pick(1, 200) : pick(1, 9);
+    const auto x = values({pick(1, 3), length, channels});
+    const auto w = values({channels, taps});
+    const int parts = channels % 3 == 0 && pick(0, 1) ? 3 : 1;
+    SCOPED_TRACE(
+        std::to_string(taps) + " taps, length " + std::to_string(length) +
+        ", channels " + std::to_string(channels) + ", parts " +
+        std::to_string(parts));
+    const auto y = composite::causal_filter(x, w, parts);
+    const auto g = values(y.sizes());
+    expect(causal_filter(device(x), device(w), parts), y);
+    expect(
+        detail::causal_filter_backward(device(g), device(x), device(w), parts),
+        composite::causal_filter_backward(g, x, w, parts));
   });
 }
 

@@ -51,6 +51,10 @@ CASES = {
          lambda taps=taps: (*(leaf(2, 5, 3) for _ in range(3)), leaf(*taps), leaf(*taps)))
         for dim, taps in [(-2, (4,)), (1, (3, 6)), (0, (2,))]
     ],
+    "causal_filter": [
+        (lambda x, w, p=p: ops.causal_filter(x, w, p), lambda k=k: (leaf(2, 6, 2), leaf(2, k)))
+        for k, p in [(1, 1), (3, 2), (8, 1)]
+    ],
     "causal_wavedec": [
         (lambda x, lo: ops.causal_wavedec(x, lo, 3), lambda t=t: (leaf(2, 6, 2), leaf(*t)))
         for t in [(3,), (2, 2)]
@@ -101,6 +105,8 @@ def op_samples(requires_grad):
         "swt": (t(2, 9, 3), *bank(), 2, -2),
         "swt_backward_filters": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), *bank(), -2),
         "iswt": ([t(2, 9, 3), t(2, 9, 3)], *bank(), -2),
+        "causal_filter": (t(2, 9, 3), t(3, 3), 3),
+        "causal_filter_backward": (t(3, 2, 9, 1), t(2, 9, 3), t(3, 3), 3),
         "causal_wavedec": (t(2, 9, 3), t(3), 2, -2),
         "causal_wavedec_backward_input": ([t(2, 9, 3), t(2, 9, 3)], t(3), -2),
         "causal_wavedec_backward_filter": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), t(3), -2),
@@ -226,6 +232,8 @@ def test_compile_fullgraph():
     (lambda: ops.swt(x(2, 9, 3), x(5), x(5), 1), r"swt: dec_lo has 5 taps; an even number"),
     (lambda: ops.iswt([], x(4), x(4)), r"iswt: coeffs is empty"),
     (lambda: ops.iswt([x(2, 9, 3), x(2, 8, 3)], x(4), x(4)), r"coeffs\[1\] is Float \[2, 8, 3\]"),
+    (lambda: ops.causal_filter(x(2, 9, 3), x(2, 3)), r"taps must be \[C, K\] with the input's 3"),
+    (lambda: ops.causal_filter(x(2, 9, 3), x(3, 3), 2), r"parts is 2; it must be at least 1 and divide the 3"),
     (lambda: ops.causal_wavedec(x(2, 9, 3), x(3), -1), r"level -1 is not allowed"),
     (lambda: ops.causal_wavelet_filter(x(2, 9, 3), x(3), x(3), x(2, 4)), r"\[channels or 1, J \+ 2\]"),
     (lambda: ops.fft_conv(x(2, 9, 3), x(9, 4)), r"kernel must be \[K, C\]"),

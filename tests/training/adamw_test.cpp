@@ -78,6 +78,42 @@ TEST(AdamW, DecayIsForMatricesThatAreNotFilters) {
   EXPECT_FALSE(decays("blocks.0.taps", matrix));
 }
 
+TEST(AdamW, KernelCoefficientsHaveADecayOfTheirOwn) {
+  struct Kernels : torch::nn::Module {
+    Kernels() {
+      register_parameter("weight", torch::ones({2, 2}));
+      register_parameter("kernel_terms", torch::ones({2, 2}));
+      register_parameter("skip", torch::ones({2}));
+    }
+  } module;
+  FusedAdamW optimizer(
+      module, AdamWOptions().weight_decay(0.5).kernel_decay(0.25));
+  for (auto& p : module.parameters()) {
+    p.mutable_grad() = torch::zeros_like(p);
+  }
+  optimizer.step(0.1);
+  const auto now = module.named_parameters();
+  EXPECT_NEAR(now["weight"][0][0].item<double>(), 0.95, 1e-6);
+  EXPECT_NEAR(now["kernel_terms"][0][0].item<double>(), 0.975, 1e-6);
+  EXPECT_EQ(now["skip"][0].item<double>(), 1);
+}
+
+TEST(AdamW, TheRateMayLieOnTheDevice) {
+  torch::manual_seed(0);
+  SmallModel a(11, 0.0);
+  auto b = SmallModel(std::dynamic_pointer_cast<SmallModelImpl>(a->clone()));
+  FusedAdamW one(*a), other(*b);
+  for (int64_t step = 0; step < 5; ++step) {
+    loss_of(a, step).backward();
+    one.step(1e-2);
+    one.zero_grad();
+    loss_of(b, step).backward();
+    other.step(torch::tensor(1e-2f));
+    other.zero_grad();
+  }
+  EXPECT_LT(difference(a, b), 1e-6);
+}
+
 TEST(AdamW, AStepThatIsNotFiniteChangesNothing) {
   torch::manual_seed(0);
   SmallModel model(11, 0.0);

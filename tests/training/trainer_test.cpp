@@ -1,6 +1,7 @@
 #include <signalllm/training/trainer.h>
 
 #include "temporary_folder.h"
+#include "training/recording.h"
 #include "training/small_model.h"
 
 #include <gtest/gtest.h>
@@ -160,6 +161,48 @@ TEST(Trainer, ALossThatIsNotFiniteNamesTheStep) {
     EXPECT_NE(message.find("step 4"), std::string::npos) << message;
     EXPECT_NE(message.find("learning rate"), std::string::npos) << message;
   }
+}
+
+/// A recording on the CPU: repeats the work itself, and counts.
+struct Repetition : Recording {
+  static inline int rehearsed = 0, recorded = 0, replayed = 0;
+  std::function<void()> work;
+  void rehearse(const std::function<void()>& w) override {
+    ++rehearsed;
+    w();
+  }
+  void record(const std::function<void()>& w) override {
+    ++recorded;
+    work = w;
+  }
+  void replay() override {
+    ++replayed;
+    work();
+  }
+};
+
+TEST(Trainer, ARecordedStepDoesTheSame) {
+  const auto train = [](bool record) {
+    torch::manual_seed(0);
+    TinyRun run(options().accumulate(2).record(record));
+    run.steps(6);
+    const auto report = run.trainer.report();
+    return std::pair(report, run.model->head->weight.detach().clone());
+  };
+  const auto plain = train(false);
+  register_recording(at::kCPU, [](at::Device) {
+    return std::unique_ptr<Recording>(new Repetition);
+  });
+  const auto recorded = train(true);
+  const auto refused = train(false);
+  register_recording(at::kCPU, nullptr);
+  EXPECT_EQ(Repetition::rehearsed, 3);
+  EXPECT_EQ(Repetition::recorded, 1);
+  EXPECT_EQ(Repetition::replayed, 3);
+  EXPECT_NEAR(plain.first.loss, recorded.first.loss, 1e-6);
+  EXPECT_EQ(plain.first.tokens, recorded.first.tokens);
+  EXPECT_LT((plain.second - recorded.second).abs().max().item<double>(), 1e-6);
+  EXPECT_TRUE(plain.second.equal(refused.second));
 }
 
 TEST(Trainer, WrongOptionsAreRefused) {

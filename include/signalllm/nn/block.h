@@ -38,13 +38,21 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   /// convolved. 0 and 1 leave one of the two out.
   TORCH_ARG(double, attention_fraction) = 0.25;
   TORCH_ARG(int64_t, max_length) = 256;
+  /// After the mixers and the feed-forward part.
   TORCH_ARG(double, dropout) = 0.0;
+  /// Inside them: on what the Fourier branch's gates let through, and on the
+  /// feed-forward part's hidden channels.
+  TORCH_ARG(double, mixer_dropout) = 0.0;
+  TORCH_ARG(double, hidden_dropout) = 0.0;
   /// Hidden width of the feed-forward part over `dim`.
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
   TORCH_ARG(bool, rotary) = true;
   /// Ricker relative positions (`AttentionKind::Frequency`).
   TORCH_ARG(bool, ricker) = false;
+  /// The attention's window and opened nodes, see `WaveletAttention`.
+  TORCH_ARG(int64_t, window) = 0;
+  TORCH_ARG(int64_t, opened) = 0;
   TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
   TORCH_ARG(std::string, wavelet) = "db2";
@@ -52,6 +60,8 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(int64_t, terms) = 16;
   /// The norm on the Fourier branch, see `FourierConvolutionAttention`.
   TORCH_ARG(bool, fourier_norm) = true;
+  /// Its frequencies, likewise.
+  TORCH_ARG(bool, constant_q) = true;
   TORCH_ARG(SpectralKind, feed_forward) = SpectralKind::Channel;
   TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
   TORCH_ARG(bool, causal) = true;

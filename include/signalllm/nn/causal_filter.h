@@ -78,8 +78,13 @@ class SIGNALLLM_API CausalFilterImpl
   /// Composed of ATen operators.
   torch::Tensor forward(const torch::Tensor& input);
 
-  /// The same function through `signalllm::causal_wavelet_filter`.
+  /// The same function through the fused operators.
   torch::Tensor fused(const torch::Tensor& input);
+
+  /// `fused`, divided into `parts` of neighbouring channels.
+  std::vector<torch::Tensor> fused_parts(
+      const torch::Tensor& input,
+      int64_t parts);
 
   /// The next `T` outputs of a sequence that `state` remembers; an empty state
   /// stands before its start.

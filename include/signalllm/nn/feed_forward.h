@@ -48,6 +48,8 @@ struct SIGNALLLM_API SpectralFeedForwardOptions {
   TORCH_ARG(int64_t, hidden) = 0;
   TORCH_ARG(SpectralKind, kind) = SpectralKind::Channel;
   TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
+  /// On the hidden channels, in training.
+  TORCH_ARG(double, dropout) = 0.0;
   /// `CausalTime`: taps of the filter.
   TORCH_ARG(int64_t, taps) = 3;
 };

@@ -28,10 +28,16 @@ struct SIGNALLLM_API FourierConvolutionAttentionOptions {
   /// channels; `max_decay` 0 means `min_decay * N`.
   TORCH_ARG(double, min_decay) = 4.0;
   TORCH_ARG(double, max_decay) = 0.0;
+  /// Channels that decay faster get proportionally higher frequencies, in
+  /// octaves (a constant quality factor, as wavelets have); false gives every
+  /// channel the frequencies of the slowest.
+  TORCH_ARG(bool, constant_q) = true;
   /// Root-mean-square norm, without a gain, over the channels of what the
   /// gates let through: without it the product of three projections has tails
   /// that slow the training of every layer behind it.
   TORCH_ARG(bool, normalize) = true;
+  /// On what the gates let through, in training.
+  TORCH_ARG(double, dropout) = 0.0;
   /// Filter on q, k and v.
   TORCH_ARG(FilterKind, filter) = FilterKind::Short;
   TORCH_ARG(int64_t, taps) = 3;
@@ -53,9 +59,11 @@ struct SIGNALLLM_API FourierConvolutionState {
 /// `[q k v] = S(W_in u)` with a short causal filter S,
 /// `y = W_o N( q * ( K conv (k * v) + d * (k * v) ) )`, N the root-mean-square
 /// norm over a position's channels (or nothing), and a channel's kernel
-/// `K(t) = exp(-lambda t/N) (a_0 + sum_{m=1..M} a_m cos(pi m t/N) + b_m sin(pi
-/// m t/N))`. By FFT in O(L log L); one position at a time by the exact
-/// recurrence `s_m <- exp((-lambda + i pi m)/N) s_m + k v`, O(M) a channel.
+/// `K(t) = exp(-lambda t/N) (a_0 + sum_{m=1..M} a_m cos(pi m s t/N) + b_m
+/// sin(pi m s t/N))`. With `constant_q` s is the power of two nearest to
+/// lambda / min_decay as both are at the start, at least 1 and at most N/M;
+/// otherwise it is 1. By FFT in O(L log L); one position at a time by the exact
+/// recurrence `s_m <- exp((-lambda + i pi m s)/N) s_m + k v`, O(M) a channel.
 /// (Poli et al., "Hyena hierarchy", 2023; Li et al., "What makes convolutional
 /// models great on long sequence modeling?", 2022.)
 ///
@@ -92,6 +100,8 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
   torch::Tensor kernel_terms;
   /// log lambda `[D_f]` and d `[D_f]`.
   torch::Tensor log_decay, skip;
+  /// s `[D_f]`, a buffer. Powers of two, so that every dtype holds them.
+  torch::Tensor frequency;
 
  protected:
   /// From `W_in u` `[B, T, 3 D_f]` to what `W_o` takes, `[B, T, D_f]`.
@@ -101,7 +111,7 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
       const torch::Tensor& q,
       const torch::Tensor& k,
       const torch::Tensor& v) const;
-  /// N above: `[B, T, D_f]` to the same.
+  /// N above, and the dropout: `[B, T, D_f]` to the same.
   torch::Tensor normalize(const torch::Tensor& mixed) const;
   /// `convolve` for the positions that follow `state`, by the recurrence.
   torch::Tensor recur(
@@ -109,6 +119,10 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
       const torch::Tensor& k,
       const torch::Tensor& v,
       FourierConvolutionState& state) const;
+  /// The largest log2 s that the options allow.
+  int64_t octaves() const;
+  /// Rows `[M + 1, D_f]` of every harmonic among the waves of all octaves.
+  torch::Tensor rows() const;
 };
 TORCH_MODULE(FourierConvolutionAttention);
 

@@ -47,13 +47,25 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(double, attention_fraction) = 0.25;
   /// Length of the training windows: the unit of time of the Fourier kernels.
   TORCH_ARG(int64_t, max_length) = 256;
-  /// After the embedding, the mixers and the feed-forward parts.
+  /// After the mixers and the feed-forward parts.
   TORCH_ARG(double, dropout) = 0.0;
+  /// After the embedding, -1 for as much as `dropout`.
+  TORCH_ARG(double, embedding_dropout) = -1;
+  /// Inside the mixers and the feed-forward parts, see
+  /// `WaveletTransformerBlock`.
+  TORCH_ARG(double, mixer_dropout) = 0.0;
+  TORCH_ARG(double, hidden_dropout) = 0.0;
+  /// In training, the share of tokens that others take the place of, at random.
+  TORCH_ARG(double, token_noise) = 0.0;
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   /// Rotary positions in the attention.
   TORCH_ARG(bool, rotary) = true;
   /// Ricker relative positions in the attention (`AttentionKind::Frequency`).
   TORCH_ARG(bool, ricker) = false;
+  /// The attention's window (0: dense) and the nodes that a query opens, see
+  /// `tree_attention`.
+  TORCH_ARG(int64_t, window) = 0;
+  TORCH_ARG(int64_t, opened) = 0;
   /// A learned table of positions added to the embedding; limits sequences to
   /// `max_length`.
   TORCH_ARG(bool, absolute_positions) = false;
@@ -75,6 +87,8 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(int64_t, terms) = 16;
   /// The norm on the Fourier branch, see `FourierConvolutionAttention`.
   TORCH_ARG(bool, fourier_norm) = true;
+  /// Its frequencies, likewise.
+  TORCH_ARG(bool, constant_q) = true;
   TORCH_ARG(SpectralKind, feed_forward) = SpectralKind::Channel;
   TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
   /// Standard deviation of the embedding at the start.
@@ -162,6 +176,8 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
 
  private:
   torch::Tensor hidden(const torch::Tensor& tokens, const torch::Tensor& table);
+  /// `tokens`, in training with `token_noise`.
+  torch::Tensor noisy(const torch::Tensor& tokens) const;
 };
 TORCH_MODULE(SignalLLM);
 

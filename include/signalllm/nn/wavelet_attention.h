@@ -4,6 +4,7 @@
 #include <signalllm/nn/causal_filter.h>
 #include <signalllm/nn/positional_encoding.h>
 #include <signalllm/nn/swappable.h>
+#include <signalllm/nn/tree_attention.h>
 
 #include <torch/arg.h>
 #include <torch/nn/modules/linear.h>
@@ -34,6 +35,11 @@ struct SIGNALLLM_API WaveletAttentionOptions {
   TORCH_ARG(int64_t, max_length) = 256;
   /// False: every position attends to all; the filters stay one-sided.
   TORCH_ARG(bool, causal) = true;
+  /// W, even: beyond 2 W positions attention over a tree of the past, see
+  /// `tree_attention`; 0: dense attention at any length. Only with `causal`.
+  TORCH_ARG(int64_t, window) = 0;
+  /// Nodes of the tree that a query opens at each level.
+  TORCH_ARG(int64_t, opened) = 0;
 };
 
 /// What `WaveletAttention` remembers while it generates.
@@ -42,13 +48,16 @@ struct SIGNALLLM_API WaveletAttentionState {
   /// `[B, heads, capacity, head size]`, the first `length` rows valid.
   torch::Tensor keys, values;
   int64_t length = 0;
+  /// With a window, in place of `keys` and `values`.
+  TreeAttentionState tree;
 };
 
 /// Attention over multiresolution queries, keys and values.
 ///
 /// `[q k v] = M(W_in u)`, `y = W_o softmax(R(q) R(k)^T / sqrt(d) + mask) v` a
 /// head, M a causal wavelet filter bank that starts near the identity and R
-/// the rotary positions.
+/// the rotary positions. With a window the softmax goes over a tree of keys
+/// (`tree_attention`): fine near, coarse far, O(T W log(T / W)).
 ///
 /// Shapes: `[B, T, D]` to the same.
 class SIGNALLLM_API WaveletAttentionImpl
@@ -82,6 +91,7 @@ class SIGNALLLM_API WaveletAttentionImpl
   torch::Tensor attend(
       const torch::Tensor& filtered,
       WaveletAttentionState* state = nullptr);
+  void print_options(std::ostream& stream) const;
 };
 TORCH_MODULE(WaveletAttention);
 

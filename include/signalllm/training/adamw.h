@@ -19,6 +19,8 @@ struct SIGNALLLM_API AdamWOptions {
   TORCH_ARG(double, beta2) = 0.99;
   TORCH_ARG(double, eps) = 1e-8;
   TORCH_ARG(double, weight_decay) = 0.1;
+  /// Decay of the coefficients of Fourier kernels (`...kernel_terms`).
+  TORCH_ARG(double, kernel_decay) = 0.0;
   /// Gradients are scaled down to this global norm; 0 leaves them alone.
   TORCH_ARG(double, clip) = 1.0;
 };
@@ -45,6 +47,8 @@ class SIGNALLLM_API FusedAdamW {
   /// alone). Returns the gradients' global norm before clipping, a scalar on
   /// the device.
   at::Tensor step(double learning_rate);
+  /// The same with a rate that lies on the device, a float32 scalar.
+  at::Tensor step(const at::Tensor& learning_rate);
 
   /// Drops the gradients.
   void zero_grad();
@@ -66,7 +70,10 @@ class SIGNALLLM_API FusedAdamW {
     double weight_decay;
     std::vector<Slot> slots;
   };
-  void update(const Group& group, double rate, const at::Tensor& norm);
+  template <typename Rate>
+  at::Tensor step_with(const Rate& rate);
+  template <typename Rate>
+  void update(const Group& group, const Rate& rate, const at::Tensor& norm);
 
   AdamWOptions options_;
   std::vector<Group> groups_;

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace signalllm::training {
@@ -29,7 +30,13 @@ struct SIGNALLLM_API TrainerOptions {
   TORCH_ARG(bool, bfloat16) = false;
   /// Weights averaged with this decay a step are kept and judged; 0 keeps none.
   TORCH_ARG(double, average) = 0.0;
+  /// Record the device's work of a step once and repeat that (a CUDA graph):
+  /// the GPU does not wait for launches. Without effect on other devices. The
+  /// model must do the same work in every step, and nothing on the host.
+  TORCH_ARG(bool, record) = false;
 };
+
+class Recording;
 
 /// What happened since the last report.
 struct SIGNALLLM_API StepReport {
@@ -104,7 +111,13 @@ class SIGNALLLM_API Trainer {
   void restore(const Checkpoint& checkpoint);
 
  private:
+  /// Loss and gradient norm of one update; the rate is a double or a tensor.
+  template <typename Rate>
+  std::pair<at::Tensor, at::Tensor>
+  update(const at::Tensor& inputs, const at::Tensor& targets, const Rate& rate);
+  void step_recorded(const data::Batch& batch, double rate);
   void update_average();
+  at::Tensor on_device(const at::Tensor& tensor) const;
 
   std::shared_ptr<torch::nn::Module> model_;
   Forward forward_;
@@ -118,6 +131,11 @@ class SIGNALLLM_API Trainer {
   int64_t tokens_ = 0; // since the last report
   std::vector<at::Tensor> losses_; // of the steps since the last report
   std::vector<at::Tensor> norms_;
+  std::shared_ptr<Recording> recording_; // null: not recorded
+  int64_t rehearsals_ = 0;
+  bool recorded_ = false;
+  // What a recorded step reads and writes.
+  at::Tensor inputs_, targets_, rate_, loss_, norm_;
 };
 
 } // namespace signalllm::training
