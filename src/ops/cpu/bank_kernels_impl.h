@@ -6,9 +6,10 @@
 // each filter and walks over the taps: per tap R x V row loads and two
 // broadcasts feed 2 R V multiply-adds, whatever the number of taps. `pairs`
 // does the same with the even and the odd output row in the place of the two
-// filters. What is left of the rows and channels at the end of a tile is done
-// by a whole tile that overlaps the one before: every kernel but the gradient
-// only writes what it computed, so doing it twice changes nothing.
+// filters. Filters of up to eight taps have tiles of their own, with the taps
+// in registers. What is left of the rows and channels at the end of a tile is
+// done by a whole tile that overlaps the one before: every kernel but the
+// gradient only writes what it computed, so doing it twice changes nothing.
 
 #include "ops/cpu/bank_kernels.h"
 
@@ -22,10 +23,16 @@ namespace {
 
 #include "ops/cpu/vector.h"
 
+// One after the other: each uses what the ones before define.
+// clang-format off
+#include "ops/cpu/rows.inc"
+#include "ops/cpu/fir_fixed.inc"
+#include "ops/cpu/pairs_fixed.inc"
 #include "ops/cpu/fir.inc"
+#include "ops/cpu/pairs.inc"
 #include "ops/cpu/fir_gradient.inc"
 #include "ops/cpu/half.inc"
-#include "ops/cpu/pairs.inc"
+// clang-format on
 
 template <class A>
 void scale(const Scale<A>& s) {

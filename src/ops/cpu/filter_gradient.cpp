@@ -5,18 +5,18 @@
 
 #include <algorithm>
 
-// A unit is (batch entry, kRows coefficients, block of channels). Coefficients
-// whose taps lie inside the signal read it by stride, those at its ends
-// through a table of row pointers.
+// A unit is (batch entry, kUnitRows coefficients, block of channels).
+// Coefficients whose taps lie inside the signal read it by stride, those at its
+// ends through a table of row pointers.
 
 namespace signalllm::ops::cpu {
 namespace {
 
-constexpr int64_t kRows = 64;
-constexpr int64_t kEdgeRows = 16;
+constexpr int64_t kUnitRows = 64;
+constexpr int64_t kTableRows = 16;
 
 template <class A>
-struct Unit {
+struct GradientUnit {
   const FilterGradient<A>& call;
   const Overhang& overhang;
   int64_t base;
@@ -51,7 +51,7 @@ struct Unit {
 
   void run(Range some, const A* lo, const A* hi, bool by_table) {
     const int64_t step =
-        by_table ? kEdgeRows : std::max<int64_t>(some.size(), 1);
+        by_table ? kTableRows : std::max<int64_t>(some.size(), 1);
     for (int64_t o = some.first; o < some.last; o += step) {
       auto g = kernel;
       g.rows = std::min(step, some.last - o);
@@ -92,13 +92,13 @@ void add_filter_gradient(
 
   const int64_t block = std::min<int64_t>(call.inner, 256);
   const int64_t blocks = (call.inner + block - 1) / block;
-  const int64_t chunks = (call.coefficients + kRows - 1) / kRows;
+  const int64_t chunks = (call.coefficients + kUnitRows - 1) / kUnitRows;
   const int64_t units = call.batch * chunks * blocks;
   const int64_t parts = sum_parts(units, call.per_channel);
   PartialSums<A> sums(parts, 2 * call.taps, call.inner, call.per_channel);
 
-  run_jobs(parts, units / parts * block * kRows * 2, [&](int64_t part) {
-    const int64_t table_rows = 2 * kEdgeRows + call.taps;
+  run_jobs(parts, units / parts * block * kUnitRows * 2, [&](int64_t part) {
+    const int64_t table_rows = 2 * kTableRows + call.taps;
     Scratch scratch(
         Scratch::bytes_for(table_rows, sizeof(A*)) +
         Scratch::bytes_for(block, sizeof(A)) +
@@ -110,10 +110,10 @@ void add_filter_gradient(
     for (int64_t u = units * part / parts; u < units * (part + 1) / parts;
          ++u) {
       const int64_t c0 = u % blocks * block;
-      const int64_t o = u / blocks % chunks * kRows;
+      const int64_t o = u / blocks % chunks * kUnitRows;
       const int64_t b = u / blocks / chunks;
       const int64_t channels = std::min(block, call.inner - c0);
-      Unit<A> unit{
+      GradientUnit<A> unit{
           call,
           overhang,
           base,
@@ -132,7 +132,7 @@ void add_filter_gradient(
       g.channels = channels;
       const A* gl = call.lo + b * call.lo_rows * call.inner + c0;
       const A* gh = call.hi + b * call.coefficients * call.inner + c0;
-      const Range all{o, std::min(o + kRows, call.coefficients)};
+      const Range all{o, std::min(o + kUnitRows, call.coefficients)};
       const int64_t first = std::clamp(inside, all.first, all.last);
       const int64_t last = std::clamp(outside, first, all.last);
       unit.run({all.first, first}, gl, gh, true);

@@ -1,226 +1,18 @@
 #include "ops/cpu/synthesis.h"
 
-#include "ops/cpu/edges.h"
 #include "ops/cpu/rows.h"
-
-#include <algorithm>
+#include "ops/cpu/synthesis_level.h"
 
 // A job is (batch entry, block of channels, tile of the output's rows). From
 // the output inwards it finds which rows of each level it needs, about half as
 // many per level, and then computes them from the coarsest level outwards into
 // the thread's scratch, the last one into the output.
-//
-// Pair m makes the rows p = 2m and 2m + 1 of the full synthesis from the rows
-// m - steps + 1 .. m of a and d. Pairs that lie inside go straight to their
-// place. Pairs at the ends are computed in scratch from tables of row
-// pointers, then copied (rows of the signal) or added with the weights of the
-// extension (rows outside it, after all rows of the signal are there).
 
 namespace signalllm::ops::cpu {
 namespace {
 
-constexpr int64_t kEdgePairs = 8; // pairs of one table
-
 template <class A>
-struct Stage {
-  const Synthesis<A>& call;
-  int64_t first, last; // levels; `last` - 1 is the coarsest
-  int64_t block, tile; // channels; rows of level `first`'s output
-  int64_t left, steps;
-  std::vector<Overhang> overhang;
-  const void* input; // a of level last - 1
-  Storage input_storage;
-  int64_t input_rows;
-  void* output;
-  Storage output_storage;
-  bool streams = false;
-
-  const SynthesisLevel& level(int64_t l) const {
-    return call.levels[l];
-  }
-  int64_t tiles() const {
-    return (level(first).wanted + tile - 1) / tile;
-  }
-
-  /// Pairs that make only rows before, or from, the signal's two ends.
-  Range pairs_before() const {
-    return {0, (left + 1) / 2};
-  }
-  Range pairs_after(int64_t l) const {
-    return {(level(l).length + left) / 2, level(l).coefficients + steps - 1};
-  }
-
-  bool folds(int64_t l, Range out, int64_t i) const {
-    const auto& row = overhang[l - first].row(i);
-    for (int k = 0; k < row.count; ++k) {
-      if (row.row[k] >= out.first && row.row[k] < out.last) {
-        return true;
-      }
-    }
-    return false;
-  }
-  bool folds_before(int64_t l, Range out) const {
-    bool any = false;
-    for (int64_t i = overhang[l - first].first(); i < 0 && !any; ++i) {
-      any = folds(l, out, i);
-    }
-    return any;
-  }
-  bool folds_after(int64_t l, Range out) const {
-    bool any = false;
-    for (int64_t i = level(l).length; i < overhang[l - first].last() && !any;
-         ++i) {
-      any = folds(l, out, i);
-    }
-    return any;
-  }
-
-  /// Rows of a and d that the output rows `out` need.
-  Range read(int64_t l, Range out) const {
-    Range in;
-    const auto include = [&](Range pairs) {
-      if (pairs.size() > 0) {
-        const int64_t n = level(l).coefficients;
-        const int64_t a = std::max<int64_t>(pairs.first - steps + 1, 0);
-        const int64_t b = std::min(pairs.last, n);
-        if (a < b) {
-          in.include(a);
-          in.include(b - 1);
-        }
-      }
-    };
-    include({(out.first + left) / 2, (out.last - 1 + left) / 2 + 1});
-    if (folds_before(l, out)) {
-      include(pairs_before());
-    }
-    if (folds_after(l, out)) {
-      include(pairs_after(l));
-    }
-    return in;
-  }
-};
-
-/// One job's work on one level. Row k of a lies at a + k a_stride, row n of
-/// the output at y + n y_stride, also where these begin before the memory.
-template <class A>
-struct LevelJob {
-  const Stage<A>& stage;
-  int64_t l;
-  const A* a;
-  int64_t a_stride;
-  const A* d;
-  int64_t d_stride;
-  A* y;
-  int64_t y_stride;
-  int64_t channels;
-  Pairs<A> pairs; // filters set
-  const A* zeros;
-  A* rows; // 2 kEdgePairs of scratch
-  const A** table;
-
-  /// Pairs [m, m + n) into `rows`.
-  void by_table(int64_t m, int64_t wanted) {
-    // A whole register tile is no dearer than a part of it.
-    const int64_t n = std::max(wanted, kernels<A>().tile_rows);
-    const int64_t count = n + stage.steps - 1;
-    const A** d_table = table + kEdgePairs + stage.steps;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t k = m - stage.steps + 1 + i;
-      const bool there =
-          k >= 0 && k < stage.level(l).coefficients && k < m + wanted;
-      table[i] = there ? a + k * a_stride : zeros;
-      d_table[i] = there ? d + k * d_stride : zeros;
-    }
-    auto p = pairs;
-    p.a_table = table;
-    p.d_table = d_table;
-    p.y = rows;
-    p.y_stride = channels;
-    p.pairs = n;
-    p.channels = channels;
-    p.prefetch = 0;
-    p.stream = false;
-    kernels<A>().pairs(p);
-  }
-
-  /// The rows of some pairs that lie in `out`.
-  void copy(Range some, Range out) {
-    for (int64_t m = some.first; m < some.last; m += kEdgePairs) {
-      const int64_t n = std::min(kEdgePairs, some.last - m);
-      by_table(m, n);
-      for (int64_t i = 0; i < 2 * n; ++i) {
-        const int64_t row = 2 * m + i - stage.left;
-        if (row >= out.first && row < out.last) {
-          std::copy_n(rows + i * channels, channels, y + row * y_stride);
-        }
-      }
-    }
-  }
-
-  /// The rows of some pairs that lie outside the signal, folded into `out`.
-  void fold(Range some, Range out) {
-    const auto& overhang = stage.overhang[l - stage.first];
-    for (int64_t m = some.first; m < some.last; m += kEdgePairs) {
-      const int64_t n = std::min(kEdgePairs, some.last - m);
-      by_table(m, n);
-      for (int64_t i = 0; i < 2 * n; ++i) {
-        const int64_t row = 2 * m + i - stage.left;
-        if ((row >= 0 && row < stage.level(l).length) ||
-            row < overhang.first() || row >= overhang.last()) {
-          continue;
-        }
-        const auto& e = overhang.row(row);
-        for (int k = 0; k < e.count; ++k) {
-          if (e.row[k] < out.first || e.row[k] >= out.last) {
-            continue;
-          }
-          const A w = static_cast<A>(e.weight[k]);
-          Scale<A> s;
-          s.x = rows + i * channels;
-          s.y = y + e.row[k] * y_stride;
-          s.add = s.y;
-          s.w = &w;
-          s.channels = channels;
-          kernels<A>().scale(s);
-        }
-      }
-    }
-  }
-
-  void run(Range out) {
-    const int64_t left = stage.left;
-    const Range touched{(out.first + left) / 2, (out.last - 1 + left) / 2 + 1};
-    Range inside{
-        std::max(stage.steps - 1, (out.first + left + 1) / 2),
-        std::min(stage.level(l).coefficients, (out.last + left) / 2)};
-    if (inside.size() == 0) {
-      inside = {touched.last, touched.last};
-    }
-    if (inside.size() > 0) {
-      auto p = pairs;
-      p.a = a + (inside.first - stage.steps + 1) * a_stride;
-      p.d = d + (inside.first - stage.steps + 1) * d_stride;
-      p.a_stride = a_stride;
-      p.d_stride = d_stride;
-      p.y = y + (2 * inside.first - left) * y_stride;
-      p.y_stride = y_stride;
-      p.pairs = inside.size();
-      p.channels = channels;
-      kernels<A>().pairs(p);
-    }
-    copy({touched.first, inside.first}, out);
-    copy({inside.last, touched.last}, out);
-    if (stage.folds_before(l, out)) {
-      fold(stage.pairs_before(), out);
-    }
-    if (stage.folds_after(l, out)) {
-      fold(stage.pairs_after(l), out);
-    }
-  }
-};
-
-template <class A>
-void run_job(const Stage<A>& s, int64_t job) {
+void run_job(const SynthesisStage<A>& s, int64_t job) {
   const auto& call = s.call;
   const int64_t blocks = (call.inner + s.block - 1) / s.block;
   const int64_t tiles = s.tiles();
@@ -315,7 +107,7 @@ void run_job(const Stage<A>& s, int64_t job) {
     A* y = direct ? static_cast<A*>(s.output) + out_start
                   : buffer[i % 2] - made[i].first * channels;
     const int64_t y_stride = direct ? call.inner : channels;
-    LevelJob<A> work{
+    SynthesisLevelJob<A> work{
         s,
         l,
         a,
@@ -351,40 +143,6 @@ void run_job(const Stage<A>& s, int64_t job) {
   }
 }
 
-/// Chooses the finest level that is done together with level last - 1, the
-/// channel block and the tile.
-template <class A>
-void plan(Stage<A>& s) {
-  const auto& call = s.call;
-  const int64_t values = tile_values(call.storage);
-  const int64_t narrow = std::min<int64_t>(call.inner, 32);
-  int64_t length = s.level(0).wanted;
-  const bool far = reads_far_end(call.mode);
-  s.first = 0;
-  bool tiled = !far;
-  if (far && length * narrow > 2 * values) {
-    s.first = s.last - 1; // level by level: everything may be read
-    length = s.level(s.first).wanted;
-    tiled = true;
-  }
-  const int64_t rows =
-      tiled ? std::min(length, std::max<int64_t>(64, 8 * call.taps)) : length;
-  s.block = channel_block(call.inner, rows, values);
-  s.tile = tiled ? std::max(rows, values / s.block) : length;
-  const auto jobs = [&] {
-    return call.batch * ((call.inner + s.block - 1) / s.block) * s.tiles();
-  };
-  const int64_t threads = available_threads();
-  const bool large = call.batch * length * call.inner > 32 * 1024;
-  while (large && jobs() < threads && s.block >= 64) {
-    s.block = (s.block / 2 + 31) / 32 * 32;
-  }
-  while (large && tiled && jobs() < threads && s.tile >= 16 * call.taps) {
-    s.tile /= 2;
-  }
-  s.tile = s.tile >= length ? length : std::max<int64_t>(s.tile / 2, 1) * 2;
-}
-
 } // namespace
 
 template <class A>
@@ -404,7 +162,7 @@ void synthesise(const Synthesis<A>& call) {
   Storage storage = call.storage;
   int64_t input_rows = call.approximation_rows;
   for (int64_t last = all; last > 0;) {
-    Stage<A> s{
+    SynthesisStage<A> s{
         call,
         0,
         last,
@@ -421,7 +179,7 @@ void synthesise(const Synthesis<A>& call) {
     s.left =
         call.mode == Mode::periodization ? call.taps / 2 - 1 : call.taps - 2;
     s.steps = call.taps / 2;
-    plan(s);
+    plan_stage(s);
     for (int64_t l = s.first; l < last; ++l) {
       const auto& v = call.levels[l];
       const int64_t end = 2 * (v.coefficients - 1) + call.taps - s.left;

@@ -132,7 +132,7 @@ void transpose_levels(
   synthesise(call);
 }
 
-at::Tensor backward_input_cpu(
+at::Tensor wavedec_backward_input_cpu(
     at::TensorList grads,
     const at::Tensor& dec_lo,
     const at::Tensor& dec_hi,
@@ -170,7 +170,7 @@ at::Tensor backward_input_cpu(
   return out;
 }
 
-std::tuple<at::Tensor, at::Tensor> backward_filters_cpu(
+std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters_cpu(
     at::TensorList grads,
     const at::Tensor& input,
     const at::Tensor& dec_lo,
@@ -265,8 +265,8 @@ std::tuple<at::Tensor, at::Tensor> backward_filters_cpu(
 TORCH_LIBRARY_IMPL(signalllm, CPU, m) {
   m.impl("wavedec", &wavedec_cpu);
   m.impl("wavedec.out", &wavedec_out_cpu);
-  m.impl("wavedec_backward_input", &backward_input_cpu);
-  m.impl("wavedec_backward_filters", &backward_filters_cpu);
+  m.impl("wavedec_backward_input", &wavedec_backward_input_cpu);
+  m.impl("wavedec_backward_filters", &wavedec_backward_filters_cpu);
 }
 
 } // namespace signalllm::ops

@@ -153,7 +153,7 @@ void analyse_levels(
   analyse(call);
 }
 
-std::vector<at::Tensor> backward_input_cpu(
+std::vector<at::Tensor> waverec_backward_input_cpu(
     const at::Tensor& grad,
     const at::Tensor& rec_lo,
     const at::Tensor& rec_hi,
@@ -206,7 +206,7 @@ std::vector<at::Tensor> backward_input_cpu(
   return out;
 }
 
-std::tuple<at::Tensor, at::Tensor> backward_filters_cpu(
+std::tuple<at::Tensor, at::Tensor> waverec_backward_filters_cpu(
     const at::Tensor& grad,
     at::TensorList coeffs,
     const at::Tensor& rec_lo,
@@ -302,8 +302,8 @@ std::tuple<at::Tensor, at::Tensor> backward_filters_cpu(
 TORCH_LIBRARY_IMPL(signalllm, CPU, m) {
   m.impl("waverec", &waverec_cpu);
   m.impl("waverec.out", &waverec_out_cpu);
-  m.impl("waverec_backward_input", &backward_input_cpu);
-  m.impl("waverec_backward_filters", &backward_filters_cpu);
+  m.impl("waverec_backward_input", &waverec_backward_input_cpu);
+  m.impl("waverec_backward_filters", &waverec_backward_filters_cpu);
 }
 
 } // namespace signalllm::ops
