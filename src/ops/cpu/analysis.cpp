@@ -196,13 +196,8 @@ void analyse(const Analysis<A>& call) {
   for (int64_t first = 0; first < all;) {
     AnalysisStage<A> s{
         call, first, 0, 0, 0, 0, {}, input, storage, nullptr, inner_storage, 0};
-    s.base = analysis_offset(call.mode, call.taps) - (call.taps - 1);
     plan_stage(s);
-    for (int64_t l = first; l < s.last; ++l) {
-      const auto& v = call.levels[l];
-      const int64_t end = 2 * (v.coefficients - 1) + s.base + call.taps;
-      s.overhang.emplace_back(call.mode, v.length, -s.base, end - v.length);
-    }
+    s.prepare();
     AlignedMemory next;
     if (s.last == all) {
       s.output = call.approximation;

@@ -27,6 +27,16 @@ struct AnalysisStage {
     return call.levels[l];
   }
 
+  /// The tables that do not change from job to job.
+  void prepare() {
+    base = analysis_offset(call.mode, call.taps) - (call.taps - 1);
+    for (int64_t l = first; l < last; ++l) {
+      const auto& v = level(l);
+      const int64_t end = 2 * (v.coefficients - 1) + base + call.taps;
+      overhang.emplace_back(call.mode, v.length, -base, end - v.length);
+    }
+  }
+
   int64_t tiles() const {
     return tile >= level(first).length
         ? 1

@@ -32,11 +32,15 @@ class PartialSums {
 
   /// `[rows]`, or `[rows][channels]`.
   std::vector<double> total() const {
-    const int64_t out = per_channel_ ? width_ : 1;
-    std::vector<double> sum(rows_ * out, 0.0);
-    for (size_t i = 0; i < values_.size(); ++i) {
-      const int64_t at = static_cast<int64_t>(i) % (rows_ * width_);
-      sum[per_channel_ ? at : at / width_] += values_[i];
+    std::vector<double> sum(rows_ * (per_channel_ ? width_ : 1), 0.0);
+    const A* value = values_.data();
+    for (const A* end = value + values_.size(); value < end;) {
+      double* to = sum.data();
+      for (int64_t r = 0; r < rows_; ++r, to += per_channel_ ? width_ : 1) {
+        for (int64_t i = 0; i < width_; ++i, ++value) {
+          to[per_channel_ ? i : 0] += *value;
+        }
+      }
     }
     return sum;
   }

@@ -176,15 +176,8 @@ void synthesise(const Synthesis<A>& call) {
         input_rows,
         nullptr,
         inner_storage};
-    s.left =
-        call.mode == Mode::periodization ? call.taps / 2 - 1 : call.taps - 2;
-    s.steps = call.taps / 2;
     plan_stage(s);
-    for (int64_t l = s.first; l < last; ++l) {
-      const auto& v = call.levels[l];
-      const int64_t end = 2 * (v.coefficients - 1) + call.taps - s.left;
-      s.overhang.emplace_back(call.mode, v.length, s.left, end - v.length);
-    }
+    s.prepare();
     AlignedMemory next;
     if (s.first == 0) {
       s.output = call.output;

@@ -26,6 +26,17 @@ struct SynthesisStage {
   const SynthesisLevel& level(int64_t l) const {
     return call.levels[l];
   }
+  /// The tables that do not change from job to job.
+  void prepare() {
+    left = call.mode == Mode::periodization ? call.taps / 2 - 1 : call.taps - 2;
+    steps = call.taps / 2;
+    for (int64_t l = first; l < last; ++l) {
+      const auto& v = level(l);
+      const int64_t end = 2 * (v.coefficients - 1) + call.taps - left;
+      overhang.emplace_back(call.mode, v.length, left, end - v.length);
+    }
+  }
+
   int64_t tiles() const {
     return (level(first).wanted + tile - 1) / tile;
   }

@@ -1,7 +1,7 @@
 #include "ops/wavedec.h"
 
 #include "ops/cpu/analysis.h"
-#include "ops/cpu/filter_gradient.h"
+#include "ops/cpu/bank_gradient.h"
 #include "ops/cpu/synthesis.h"
 #include "ops/cpu/synthesis_filters.h"
 #include "ops/cpu/tensors.h"
@@ -101,35 +101,33 @@ void wavedec_out_cpu(
   wavedec_into(plan, input, dec_lo, dec_hi, out);
 }
 
-/// One call for the transpose of some levels, the first of them making a
-/// signal of lengths[0] values.
+/// The transpose: the coefficients' gradients upsampled and folded back.
 template <class A>
-void transpose_levels(
-    Mode mode,
+Synthesis<A> transpose_call(
+    const WavedecPlan& plan,
     const Layout& layout,
-    const std::vector<int64_t>& lengths,
     const at::Tensor& approximation,
-    const std::vector<at::Tensor>& details,
+    const std::vector<at::Tensor>& details, // of levels 1..n
     const std::vector<A>& filters,
-    int64_t taps,
-    bool per_channel,
-    const at::Tensor& output) {
+    bool per_channel) {
   Synthesis<A> call;
-  call.mode = mode;
-  call.storage = storage_of(output);
+  call.mode = plan.mode;
+  call.storage = storage_of(approximation);
   call.batch = layout.batch;
   call.inner = layout.inner;
   call.approximation = approximation.const_data_ptr();
-  call.approximation_rows = lengths.back();
-  for (size_t l = 0; l + 1 < lengths.size(); ++l) {
+  call.approximation_rows = plan.lengths.back();
+  for (int64_t l = 0; l < plan.levels(); ++l) {
     call.levels.push_back(
-        {lengths[l], lengths[l], lengths[l + 1], details[l].const_data_ptr()});
+        {plan.lengths[l],
+         plan.lengths[l],
+         plan.lengths[l + 1],
+         details[l].const_data_ptr()});
   }
-  call.output = output.mutable_data_ptr();
   call.filters = filters.data();
-  call.taps = taps;
+  call.taps = plan.taps;
   call.per_channel = per_channel;
-  synthesise(call);
+  return call;
 }
 
 at::Tensor wavedec_backward_input_cpu(
@@ -155,16 +153,11 @@ at::Tensor wavedec_backward_input_cpu(
   const auto made = layout.out(out, length);
   with_sum_type(storage_of(out), [&](auto zero) {
     using A = decltype(zero);
-    transpose_levels(
-        plan.mode,
-        layout,
-        plan.lengths,
-        a,
-        details,
-        synthesis_filters<A>(dec_lo, dec_hi, layout, true),
-        plan.taps,
-        dec_lo.dim() == 2,
-        made);
+    const auto filters = synthesis_filters<A>(dec_lo, dec_hi, layout, true);
+    auto call =
+        transpose_call(plan, layout, a, details, filters, dec_lo.dim() == 2);
+    call.output = made.mutable_data_ptr();
+    synthesise(call);
   });
   layout.finish(made, out, plan.signal);
   return out;
@@ -186,78 +179,43 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters_cpu(
   }
   const Layout layout(s);
   const auto type = accumulate_type(input.scalar_type());
-  const auto options = input.options().dtype(type);
   const auto read = [&](const at::Tensor& c) {
     return layout.in(c, s).to(type);
   };
-  const bool per_channel = dec_lo.dim() == 2;
-  std::vector<double> glo, ghi;
+  const auto x = read(input);
+  const auto g = read(grads[0]);
+  std::vector<at::Tensor> details;
+  for (int64_t l = 1; l <= levels; ++l) {
+    details.push_back(read(grads[levels - l + 1]));
+  }
+  FilterSums sums;
   with_sum_type(storage_of(input), [&](auto zero) {
     using A = decltype(zero);
     const auto lo = read_filter<A>(dec_lo, layout, true);
-    const auto hi = read_filter<A>(dec_hi, layout, true);
-    const auto transposed = synthesis_filters<A>(dec_lo, dec_hi, layout, true);
-    const auto level_out = [&](int64_t l) {
-      return at::empty({layout.batch, plan.lengths[l], layout.inner}, options);
-    };
-    // The approximations again.
-    std::vector<at::Tensor> a{read(input)};
-    for (int64_t l = 1; l < levels; ++l) {
-      a.push_back(level_out(l));
-      Analysis<A> call;
-      call.mode = plan.mode;
-      call.storage = storage_of(a[l]);
-      call.batch = layout.batch;
-      call.inner = layout.inner;
-      call.input = a[l - 1].const_data_ptr();
-      call.levels = {
-          {plan.lengths[l - 1], plan.lengths[l - 1], plan.lengths[l], nullptr}};
-      call.approximation = a[l].mutable_data_ptr();
-      call.approximation_rows = plan.lengths[l];
-      call.lo = lo.data();
-      call.hi = hi.data();
-      call.taps = plan.taps;
-      call.per_channel = per_channel;
-      analyse(call);
+    const auto filters = synthesis_filters<A>(dec_lo, dec_hi, layout, true);
+    const bool per_channel = dec_lo.dim() == 2;
+    BankGradient<A> call;
+    call.down.mode = plan.mode;
+    call.down.batch = layout.batch;
+    call.down.inner = layout.inner;
+    call.down.input = x.const_data_ptr();
+    for (int64_t l = 0; l < levels; ++l) {
+      call.down.levels.push_back(
+          {plan.lengths[l], plan.lengths[l], plan.lengths[l + 1], nullptr});
     }
-    auto g = read(grads[0]);
-    for (int64_t l = levels; l > 0; --l) {
-      const auto gd = read(grads[levels - l + 1]);
-      FilterGradient<A> call;
-      call.mode = plan.mode;
-      call.batch = layout.batch;
-      call.inner = layout.inner;
-      call.taps = plan.taps;
-      call.per_channel = per_channel;
-      call.x = a[l - 1].template const_data_ptr<A>();
-      call.length = call.present = plan.lengths[l - 1];
-      call.lo = g.template const_data_ptr<A>();
-      call.hi = gd.template const_data_ptr<A>();
-      call.coefficients = call.lo_rows = plan.lengths[l];
-      add_filter_gradient(call, glo, ghi);
-      if (l > 1) {
-        const auto next = level_out(l - 1);
-        transpose_levels(
-            plan.mode,
-            layout,
-            {plan.lengths[l - 1], plan.lengths[l]},
-            g,
-            {gd},
-            transposed,
-            plan.taps,
-            per_channel,
-            next);
-        g = next;
-      }
-    }
+    call.down.lo = lo.data();
+    call.down.taps = plan.taps;
+    call.down.per_channel = per_channel;
+    call.up = transpose_call(plan, layout, g, details, filters, per_channel);
+    sums = bank_gradient(call);
     // Tap k of the correlation is tap taps - 1 - k of the filter.
-    const int64_t width = static_cast<int64_t>(glo.size()) / plan.taps;
-    reverse_taps(glo, width);
-    reverse_taps(ghi, width);
+    const int64_t width = static_cast<int64_t>(sums.lo.size()) / plan.taps;
+    reverse_taps(sums.lo, width);
+    reverse_taps(sums.hi, width);
   });
   return {
-      filter_gradient_like(dec_lo, layout, glo),
-      filter_gradient_like(dec_hi, layout, ghi)};
+      filter_gradient_like(dec_lo, layout, sums.lo),
+      filter_gradient_like(dec_hi, layout, sums.hi)};
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 #include "ops/waverec.h"
 
 #include "ops/cpu/analysis.h"
-#include "ops/cpu/filter_gradient.h"
+#include "ops/cpu/bank_gradient.h"
 #include "ops/cpu/synthesis.h"
 #include "ops/cpu/synthesis_filters.h"
 #include "ops/cpu/tensors.h"
@@ -20,38 +20,32 @@ Mode same(Mode mode) {
   return mode == Mode::periodization ? mode : Mode::zero;
 }
 
-/// Levels l > first of a reconstruction from `a` with `rows` a batch entry.
 template <class A>
-void synthesise_levels(
+Synthesis<A> synthesis_call(
     const WaverecPlan& plan,
     const Layout& layout,
     const at::Tensor& a,
-    int64_t rows,
     const std::vector<at::Tensor>& details, // of levels 1..n
-    int64_t first,
-    int64_t last,
     const std::vector<A>& filters,
-    bool per_channel,
-    const at::Tensor& output) {
+    bool per_channel) {
   Synthesis<A> call;
   call.mode = same(plan.mode);
-  call.storage = storage_of(output);
+  call.storage = storage_of(a);
   call.batch = layout.batch;
   call.inner = layout.inner;
   call.approximation = a.const_data_ptr();
-  call.approximation_rows = rows;
-  for (int64_t l = first + 1; l <= last; ++l) {
+  call.approximation_rows = plan.approximation;
+  for (int64_t l = 1; l <= plan.levels(); ++l) {
     call.levels.push_back(
         {plan.synthesised(l),
          plan.lengths[l - 1],
          plan.lengths[l],
          details[l - 1].const_data_ptr()});
   }
-  call.output = output.mutable_data_ptr();
   call.filters = filters.data();
   call.taps = plan.taps;
   call.per_channel = per_channel;
-  synthesise(call);
+  return call;
 }
 
 void waverec_into(
@@ -71,17 +65,11 @@ void waverec_into(
   const auto made = layout.out(out, plan.lengths[0]);
   with_sum_type(storage_of(out), [&](auto zero) {
     using A = decltype(zero);
-    synthesise_levels<A>(
-        plan,
-        layout,
-        a,
-        plan.approximation,
-        details,
-        0,
-        levels,
-        synthesis_filters<A>(rec_lo, rec_hi, layout, false),
-        rec_lo.dim() == 2,
-        made);
+    const auto filters = synthesis_filters<A>(rec_lo, rec_hi, layout, false);
+    auto call =
+        synthesis_call(plan, layout, a, details, filters, rec_lo.dim() == 2);
+    call.output = made.mutable_data_ptr();
+    synthesise(call);
   });
   layout.finish(made, out, plan.signal);
 }
@@ -117,40 +105,35 @@ at::Tensor& waverec_out_cpu(
   return out;
 }
 
-/// Levels first + 1 .. last of the transpose; `details` null where unwanted.
+/// The transpose: an analysis of the gradient. `details` may hold nulls.
 template <class A>
-void analyse_levels(
+Analysis<A> transpose_call(
     const WaverecPlan& plan,
     const Layout& layout,
     const at::Tensor& grad,
-    int64_t first,
-    int64_t last,
     const std::vector<void*>& details,
     const std::vector<A>& lo,
     const std::vector<A>& hi,
-    bool per_channel,
-    const at::Tensor& approximation,
-    int64_t rows) {
+    bool per_channel) {
   Analysis<A> call;
   call.mode = same(plan.mode);
   call.storage = storage_of(grad);
   call.batch = layout.batch;
   call.inner = layout.inner;
   call.input = grad.const_data_ptr();
-  for (int64_t l = first; l < last; ++l) {
+  for (int64_t l = 0; l < plan.levels(); ++l) {
     call.levels.push_back(
         {plan.synthesised(l + 1),
          plan.lengths[l],
          plan.lengths[l + 1],
-         details[l - first]});
+         details[l]});
   }
-  call.approximation = approximation.mutable_data_ptr();
-  call.approximation_rows = rows;
+  call.approximation_rows = plan.approximation;
   call.lo = lo.data();
   call.hi = hi.data();
   call.taps = plan.taps;
   call.per_channel = per_channel;
-  analyse(call);
+  return call;
 }
 
 std::vector<at::Tensor> waverec_backward_input_cpu(
@@ -180,18 +163,12 @@ std::vector<at::Tensor> waverec_backward_input_cpu(
   }
   with_sum_type(storage_of(grad), [&](auto zero) {
     using A = decltype(zero);
-    analyse_levels<A>(
-        plan,
-        layout,
-        g,
-        0,
-        levels,
-        details,
-        read_filter<A>(rec_lo, layout, false),
-        read_filter<A>(rec_hi, layout, false),
-        rec_lo.dim() == 2,
-        made[0],
-        plan.approximation);
+    const auto lo = read_filter<A>(rec_lo, layout, false);
+    const auto hi = read_filter<A>(rec_hi, layout, false);
+    auto call =
+        transpose_call(plan, layout, g, details, lo, hi, rec_lo.dim() == 2);
+    call.approximation = made[0].mutable_data_ptr();
+    analyse(call);
   });
   if (plan.approximation > plan.lengths[levels]) {
     // The value that the synthesis dropped has no influence.
@@ -222,79 +199,31 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters_cpu(
   const auto& s = plan.signal;
   const Layout layout(s);
   const auto type = accumulate_type(grad.scalar_type());
-  const auto options = grad.options().dtype(type);
   const auto read = [&](const at::Tensor& c) {
     return layout.in(c, s).to(type);
   };
-  const bool per_channel = rec_lo.dim() == 2;
-  std::vector<double> glo, ghi;
+  const auto g = read(grad);
+  const auto a = read(coeffs[0]);
+  std::vector<at::Tensor> details;
+  for (int64_t l = 1; l <= levels; ++l) {
+    details.push_back(read(coeffs[levels - l + 1]));
+  }
+  FilterSums sums;
   with_sum_type(storage_of(grad), [&](auto zero) {
     using A = decltype(zero);
-    const auto filters = synthesis_filters<A>(rec_lo, rec_hi, layout, false);
     const auto lo = read_filter<A>(rec_lo, layout, false);
     const auto hi = read_filter<A>(rec_hi, layout, false);
-    const auto level_out = [&](int64_t l) {
-      return at::empty({layout.batch, plan.lengths[l], layout.inner}, options);
-    };
-    const auto rows = [&](int64_t l) {
-      return l == levels ? plan.approximation : plan.lengths[l];
-    };
-    std::vector<at::Tensor> a(levels + 1), d(levels);
-    a[levels] = read(coeffs[0]);
-    for (int64_t l = levels; l > 0; --l) {
-      d[l - 1] = read(coeffs[levels - l + 1]);
-      if (l > 1) {
-        a[l - 1] = level_out(l - 1);
-        synthesise_levels<A>(
-            plan,
-            layout,
-            a[l],
-            rows(l),
-            d,
-            l - 1,
-            l,
-            filters,
-            per_channel,
-            a[l - 1]);
-      }
-    }
-    auto g = read(grad);
-    for (int64_t l = 1; l <= levels; ++l) {
-      FilterGradient<A> call;
-      call.mode = same(plan.mode);
-      call.batch = layout.batch;
-      call.inner = layout.inner;
-      call.taps = plan.taps;
-      call.per_channel = per_channel;
-      call.x = g.template const_data_ptr<A>();
-      call.length = plan.synthesised(l);
-      call.present = plan.lengths[l - 1];
-      call.lo = a[l].template const_data_ptr<A>();
-      call.lo_rows = rows(l);
-      call.hi = d[l - 1].template const_data_ptr<A>();
-      call.coefficients = plan.lengths[l];
-      add_filter_gradient(call, glo, ghi);
-      if (l < levels) {
-        const auto next = level_out(l);
-        analyse_levels<A>(
-            plan,
-            layout,
-            g,
-            l - 1,
-            l,
-            {nullptr},
-            lo,
-            hi,
-            per_channel,
-            next,
-            plan.lengths[l]);
-        g = next;
-      }
-    }
+    const auto filters = synthesis_filters<A>(rec_lo, rec_hi, layout, false);
+    const bool per_channel = rec_lo.dim() == 2;
+    const std::vector<void*> none(levels, nullptr);
+    const BankGradient<A> call{
+        transpose_call(plan, layout, g, none, lo, hi, per_channel),
+        synthesis_call(plan, layout, a, details, filters, per_channel)};
+    sums = bank_gradient(call);
   });
   return {
-      filter_gradient_like(rec_lo, layout, glo),
-      filter_gradient_like(rec_hi, layout, ghi)};
+      filter_gradient_like(rec_lo, layout, sums.lo),
+      filter_gradient_like(rec_hi, layout, sums.hi)};
 }
 
 } // namespace
