@@ -12,6 +12,8 @@
 namespace signalllm::ops::cpu {
 namespace {
 
+constexpr int64_t kHalfRows = 64; // computed in float before they are rounded
+
 template <class A>
 void run_job(const AnalysisStage<A>& s, int64_t job) {
   const auto& call = s.call;
@@ -45,17 +47,18 @@ void run_job(const AnalysisStage<A>& s, int64_t job) {
     return;
   }
 
-  const int64_t table_rows = 2 * kEdgeRows + call.taps;
+  const int64_t table_rows = table_size(call.taps);
+  const int64_t extra_rows = extended_rows(call.taps);
   int64_t between[2] = {0, 0};
   for (int64_t i = 0; i + 1 < count; ++i) {
     between[i % 2] = std::max(between[i % 2], made[i].size());
   }
-  const int64_t chunk = half_out ? kEdgeRows : 0;
+  const int64_t chunk = half_out ? kHalfRows : 0;
   const size_t size = sizeof(A);
   Scratch scratch(
       Scratch::bytes_for(table_rows, sizeof(A*)) +
       Scratch::bytes_for(channels, size) +
-      Scratch::bytes_for(table_rows * channels, size) +
+      Scratch::bytes_for(extra_rows * channels, size) +
       Scratch::bytes_for(between[0] * channels, size) +
       Scratch::bytes_for(between[1] * channels, size) +
       2 * Scratch::bytes_for(chunk * channels, size) +
@@ -63,7 +66,7 @@ void run_job(const AnalysisStage<A>& s, int64_t job) {
   const A** table = scratch.take<const A*>(table_rows);
   A* zeros = scratch.take<A>(channels);
   std::fill_n(zeros, channels, A(0));
-  A* extended = scratch.take<A>(table_rows * channels);
+  A* extended = scratch.take<A>(extra_rows * channels);
   A* buffer[2] = {
       scratch.take<A>(between[0] * channels),
       scratch.take<A>(between[1] * channels)};
@@ -111,6 +114,7 @@ void run_job(const AnalysisStage<A>& s, int64_t job) {
     work.fir.taps_stride = call.per_channel ? call.inner : 0;
     work.fir.taps_lo = call.lo + (call.per_channel ? c0 : 0);
     work.fir.taps_hi = call.hi + (call.per_channel ? c0 : 0);
+    work.fir.lattice = call.lattice.stages > 0 ? &call.lattice : nullptr;
 
     // Where a of row o goes in scratch: a + o * channels.
     A* a = final_level ? nullptr : buffer[i % 2] - made[i].first * channels;
@@ -131,7 +135,7 @@ void run_job(const AnalysisStage<A>& s, int64_t job) {
     }
     // Detail to a tensor of A, or through a chunk to half precision.
     const int64_t step =
-        half_out ? kEdgeRows : std::max<int64_t>(own.size(), 1);
+        half_out ? kHalfRows : std::max<int64_t>(own.size(), 1);
     for (int64_t o = own.first; o < own.last; o += step) {
       const Range part{o, std::min(o + step, own.last)};
       const bool a_half = final_level && is_half(s.output_storage);

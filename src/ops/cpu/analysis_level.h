@@ -3,12 +3,21 @@
 #include "ops/cpu/analysis_stage.h"
 
 // Row o reads x_ext[2o + base .. 2o + base + taps). Rows that lie inside the
-// signal read it by stride; the few at its ends read through a table of row
-// pointers, where an extension row with several terms is built in scratch.
+// signal read it by stride; those of short signals, and the few at the ends of
+// long ones, read through a table of row pointers, where an extension row with
+// several terms is built in scratch.
 
 namespace signalllm::ops::cpu {
 
-inline constexpr int64_t kEdgeRows = 16; // outputs of one table
+inline constexpr int64_t kTableRows = 256; // outputs of one table
+
+/// Pointers that such a table needs, and rows of scratch that are built for it.
+inline int64_t table_size(int64_t taps) {
+  return 2 * kTableRows + taps;
+}
+inline int64_t extended_rows(int64_t taps) {
+  return 2 * taps;
+}
 
 /// One job's work on one level.
 template <class A>
@@ -56,8 +65,8 @@ struct AnalysisLevelJob {
   }
 
   void by_table(Range out, A* lo, int64_t lo_stride, A* hi, int64_t hi_stride) {
-    for (int64_t o = out.first; o < out.last; o += kEdgeRows) {
-      const int64_t n = std::min(kEdgeRows, out.last - o);
+    for (int64_t o = out.first; o < out.last; o += kTableRows) {
+      const int64_t n = std::min(kTableRows, out.last - o);
       const int64_t rows = 2 * (n - 1) + stage.call.taps;
       int64_t used = 0;
       for (int64_t i = 0; i < rows; ++i) {
@@ -90,7 +99,9 @@ struct AnalysisLevelJob {
     // v.present - taps - base may be negative: the floor of its half.
     const int64_t most = v.present - stage.call.taps - stage.base;
     int64_t outside = clip(most < 0 ? 0 : most / 2 + 1);
-    if (outside < inside + wanted) {
+    const bool within = inside == out.first && outside == out.last;
+    // One call for all rows fills registers once, whatever the kernel.
+    if (outside < inside + wanted || (!within && out.size() <= kTableRows)) {
       by_table(out, lo, lo_stride, hi, hi_stride);
       return;
     }

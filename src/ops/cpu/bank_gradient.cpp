@@ -56,9 +56,9 @@ void add_level(
       kernels<A>().fir_gradient(g);
     }
   };
-  run({0, inside}, kEdgeRows, true);
+  run({0, inside}, kUnitRows, true);
   run({inside, outside}, kUnitRows, false);
-  run({outside, v.coefficients}, kEdgeRows, true);
+  run({outside, v.coefficients}, kUnitRows, true);
 }
 
 template <class A>
@@ -76,8 +76,8 @@ struct GradientRun {
     const int64_t c0 = i % blocks * block;
     const int64_t b = i / blocks;
     const int64_t channels = std::min(block, d.inner - c0);
-    const int64_t table_rows = 2 * kEdgeRows + d.taps;
-    const int64_t edge_rows = std::max(table_rows, 2 * kEdgePairs);
+    const int64_t table_rows = table_size(d.taps);
+    const int64_t edge_rows = std::max(extended_rows(d.taps), 2 * kEdgePairs);
     // Rows of u_l, and of v_l, l = 1 .. levels - 1.
     int64_t between = 0;
     for (int64_t l = 1; l < levels; ++l) {
@@ -85,11 +85,11 @@ struct GradientRun {
     }
     const size_t size = sizeof(A);
     Scratch scratch(
-        Scratch::bytes_for(table_rows + 2 * kEdgePairs, sizeof(A*)) +
+        Scratch::bytes_for(table_rows, sizeof(A*)) +
         Scratch::bytes_for(channels, size) +
         Scratch::bytes_for(edge_rows * channels, size) +
         2 * Scratch::bytes_for(between * channels, size));
-    const A** table = scratch.take<const A*>(table_rows + 2 * kEdgePairs);
+    const A** table = scratch.take<const A*>(table_rows);
     A* zeros = scratch.take<A>(channels);
     std::fill_n(zeros, channels, A(0));
     A* edge = scratch.take<A>(edge_rows * channels);
@@ -116,6 +116,7 @@ struct GradientRun {
       job.fir.taps = d.taps;
       job.fir.taps_stride = d.per_channel ? d.inner : 0;
       job.fir.taps_lo = d.lo + (d.per_channel ? c0 : 0);
+      job.fir.lattice = d.lattice.stages > 0 ? &d.lattice : nullptr;
       return job;
     };
     for (int64_t l = 0; l + 1 < levels; ++l) {
@@ -155,6 +156,7 @@ struct GradientRun {
       back.pairs.steps = up.steps;
       back.pairs.taps = u.filters + (u.per_channel ? c0 : 0);
       back.pairs.taps_stride = u.per_channel ? u.inner : 0;
+      back.pairs.lattice = u.lattice.stages > 0 ? &u.lattice : nullptr;
       back.run({0, u.levels[l].wanted});
       v = {v_next, channels};
       v_next += u.levels[l].wanted * channels;

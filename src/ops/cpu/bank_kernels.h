@@ -14,6 +14,17 @@ namespace signalllm::ops::cpu {
 /// Lanes of the partial sums that `fir_gradient` adds to for shared filters.
 inline constexpr int64_t kSumLanes = 16;
 
+/// Two orthogonal filters as rotations: with t = turns[k], stage k makes
+/// (u + t v, v - t u) of (u, v); before all but the first, v is that of the
+/// pair of rows before; at the end u and v are scaled. See lattice.h.
+template <class A>
+struct Lattice {
+  static constexpr int kMaxStages = 10;
+  int stages = 0; // 0: the filters have none, or none worth having
+  A turns[kMaxStages] = {};
+  A scale_lo = 0, scale_hi = 0;
+};
+
 /// lo[r] = add[r] + sum_k taps_lo[k] x(r, k), hi[r] = sum_k taps_hi[k] x(r, k)
 /// where x(r, k) = x + r row_step + k tap_step or, with a table,
 /// table[r table_step + k]. `hi` and `add` may be null; `add` is not `lo`.
@@ -27,6 +38,8 @@ struct Fir {
   const A* taps_lo = nullptr;
   const A* taps_hi = nullptr;
   int64_t taps = 0, taps_stride = 0;
+  /// The same two filters, for rows two taps apart; `add` is null then.
+  const Lattice<A>* lattice = nullptr;
 
   A* lo = nullptr;
   A* hi = nullptr;
@@ -52,6 +65,8 @@ struct Pairs {
 
   const A* taps = nullptr;
   int64_t steps = 0, taps_stride = 0;
+  /// Of the synthesis filters as Fir would use them.
+  const Lattice<A>* lattice = nullptr;
 
   A* y = nullptr;
   int64_t y_stride = 0;

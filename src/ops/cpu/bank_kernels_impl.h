@@ -7,8 +7,9 @@
 // broadcasts feed 2 R V multiply-adds, whatever the number of taps. `pairs`
 // does the same with the even and the odd output row in the place of the two
 // filters. Filters of up to eight taps have tiles of their own, with the taps
-// in registers. What is left of the rows and channels at the end of a tile is
-// done by a whole tile that overlaps the one before: every kernel but the
+// in registers, and orthogonal ones rotations in the place of taps
+// (fir_lattice.inc). What is left of the rows and channels at the end of a tile
+// is done by a whole tile that overlaps the one before: every kernel but the
 // gradient only writes what it computed, so doing it twice changes nothing.
 
 #include "ops/cpu/bank_kernels.h"
@@ -28,6 +29,8 @@ namespace {
 #include "ops/cpu/rows.inc"
 #include "ops/cpu/fir_fixed.inc"
 #include "ops/cpu/pairs_fixed.inc"
+#include "ops/cpu/fir_lattice.inc"
+#include "ops/cpu/pairs_lattice.inc"
 #include "ops/cpu/fir.inc"
 #include "ops/cpu/pairs.inc"
 #include "ops/cpu/fir_gradient.inc"

@@ -32,7 +32,7 @@ void run_job(const SynthesisStage<A>& s, int64_t job) {
     made[i + 1] = s.read(s.first + i, made[i]);
   }
 
-  const int64_t table_rows = 2 * (kEdgePairs + s.steps);
+  const int64_t table_rows = pair_table_size(s.steps);
   int64_t space[2] = {0, 0};
   int64_t widest = 0;
   for (int64_t i = 0; i <= count; ++i) {
@@ -124,6 +124,7 @@ void run_job(const SynthesisStage<A>& s, int64_t job) {
     work.pairs.steps = s.steps;
     work.pairs.taps = call.filters + (call.per_channel ? c0 : 0);
     work.pairs.taps_stride = call.per_channel ? call.inner : 0;
+    work.pairs.lattice = call.lattice.stages > 0 ? &call.lattice : nullptr;
     work.pairs.stream = s.streams && direct;
     work.pairs.prefetch = s.streams && !half && i == 0 ? 4 : 0;
     work.run(made[i]);

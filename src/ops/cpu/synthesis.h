@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ops/cpu/jobs.h"
+#include "ops/cpu/lattice.h"
 #include "ops/extension.h"
 
 #include <vector>
@@ -36,6 +37,8 @@ struct Synthesis {
   const A* filters = nullptr;
   int64_t taps = 0;
   bool per_channel = false;
+  /// Of the correlations with lo and hi; 0 stages where they have none.
+  Lattice<A> lattice;
 };
 
 template <class A>

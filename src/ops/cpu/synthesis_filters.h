@@ -1,7 +1,9 @@
 #pragma once
 
+#include "ops/cpu/lattice.h"
 #include "ops/cpu/tensors.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -26,6 +28,24 @@ std::vector<A> synthesis_filters(
     std::copy_n(h.data() + even, 2 * width, to + 2 * width);
   }
   return out;
+}
+
+/// The lattice of filters as `synthesis_filters` gives them.
+template <class A>
+Lattice<A> synthesis_lattice(
+    const std::vector<A>& filters,
+    int64_t taps,
+    bool per_channel) {
+  if (per_channel) {
+    return {};
+  }
+  std::vector<A> lo(taps), hi(taps);
+  for (int64_t i = 0; i < taps / 2; ++i) {
+    const int64_t even = taps - 2 - 2 * i;
+    std::copy_n(filters.data() + 4 * i, 2, lo.data() + even);
+    std::copy_n(filters.data() + 4 * i + 2, 2, hi.data() + even);
+  }
+  return find_lattice(lo.data(), hi.data(), taps);
 }
 
 /// Sums `[taps][width]` with the taps in the opposite order.

@@ -53,6 +53,9 @@ void wavedec_into(
     call.hi = hi.data();
     call.taps = plan.taps;
     call.per_channel = dec_lo.dim() == 2;
+    if (!call.per_channel) {
+      call.lattice = find_lattice(lo.data(), hi.data(), plan.taps);
+    }
     analyse(call);
   });
   for (int64_t i = 0; i <= levels; ++i) {
@@ -127,6 +130,7 @@ Synthesis<A> transpose_call(
   call.filters = filters.data();
   call.taps = plan.taps;
   call.per_channel = per_channel;
+  call.lattice = synthesis_lattice(filters, plan.taps, per_channel);
   return call;
 }
 
@@ -207,6 +211,7 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters_cpu(
     call.down.taps = plan.taps;
     call.down.per_channel = per_channel;
     call.up = transpose_call(plan, layout, g, details, filters, per_channel);
+    call.down.lattice = call.up.lattice;
     sums = bank_gradient(call);
     // Tap k of the correlation is tap taps - 1 - k of the filter.
     const int64_t width = static_cast<int64_t>(sums.lo.size()) / plan.taps;

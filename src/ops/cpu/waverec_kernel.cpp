@@ -45,6 +45,7 @@ Synthesis<A> synthesis_call(
   call.filters = filters.data();
   call.taps = plan.taps;
   call.per_channel = per_channel;
+  call.lattice = synthesis_lattice(filters, plan.taps, per_channel);
   return call;
 }
 
@@ -133,6 +134,9 @@ Analysis<A> transpose_call(
   call.hi = hi.data();
   call.taps = plan.taps;
   call.per_channel = per_channel;
+  if (!per_channel) {
+    call.lattice = find_lattice(lo.data(), hi.data(), plan.taps);
+  }
   return call;
 }
 
