@@ -1,5 +1,7 @@
 #include <signalllm/nn/frequency_domain_attention.h>
 
+#include "nn/dense_attention.h"
+
 #include <signalllm/ops/fft_conv.h>
 
 #include <ATen/OpMathType.h>
@@ -7,7 +9,6 @@
 #include <ATen/ops/complex.h>
 #include <ATen/ops/fft_irfft.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <algorithm>
@@ -200,8 +201,7 @@ torch::Tensor FrequencyDomainAttentionImpl::attend(
     mask = bias.to(k.scalar_type());
     triangle = false;
   }
-  const auto y = at::scaled_dot_product_attention(
-      parts.select(0, 0), k, v, mask, 0.0, triangle);
+  const auto y = dense_attention(parts.select(0, 0), k, v, mask, triangle);
   return out_proj->forward(
       y.transpose(1, 2).reshape({batch, length, options.width()}));
 }

@@ -1,5 +1,6 @@
 #include <signalllm/nn/tree_attention.h>
 
+#include "nn/dense_attention.h"
 #include "nn/tree_attention.h"
 #include "nn/tree_layout.h"
 
@@ -253,8 +254,7 @@ Tensor tree_attention(
     const TreeAttentionOptions& options) {
   check_tree_attention("tree_attention", query, key, value, options);
   if (query.size(2) <= 2 * options.window) {
-    return at::scaled_dot_product_attention(
-        query, key, value, {}, 0.0, /*is_causal=*/true);
+    return dense_attention(query, key, value, {}, /*causal=*/true);
   }
   const auto flat = [](const Tensor& x) { return x.flatten(0, 1); };
   return TreeAttentionFunction::apply(

@@ -1,10 +1,11 @@
 #include <signalllm/nn/wavelet_attention.h>
 
+#include "nn/dense_attention.h"
+
 #include <signalllm/wavelet.h>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <algorithm>
 #include <cmath>
@@ -221,7 +222,7 @@ torch::Tensor WaveletAttentionImpl::attend(
   }
   // A single new position sees everything.
   auto triangle = options.causal() && past == 0 && length > 1;
-  return joined(at::scaled_dot_product_attention(q, k, v, mask, 0.0, triangle));
+  return joined(dense_attention(q, k, v, mask, triangle));
 }
 
 } // namespace signalllm

@@ -91,9 +91,11 @@ Trainer::Trainer(
 }
 
 at::Tensor Trainer::on_device(const at::Tensor& tensor) const {
-  // From pageable memory CUDA would wait for the copy.
-  return (device_.is_cuda() ? tensor.pin_memory() : tensor)
-      .to(device_, /*non_blocking=*/true);
+  // From pageable memory CUDA would wait for the copy; on MPS a copy that is
+  // not waited for reads memory that may be gone.
+  return device_.is_cuda()
+      ? tensor.pin_memory().to(device_, /*non_blocking=*/true)
+      : tensor.to(device_);
 }
 
 template <typename Rate>
