@@ -8,7 +8,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
+#include <limits>
+#include <locale>
 #include <numbers>
+#include <sstream>
+#include <string_view>
 #include <utility>
 
 namespace signalllm {
@@ -101,6 +106,37 @@ std::vector<double> refine_angles(
   return angles;
 }
 
+constexpr std::string_view lattice_prefix = "lattice(";
+
+std::string lattice_name(const std::vector<double>& angles) {
+  std::ostringstream text;
+  text.imbue(std::locale::classic());
+  text << std::setprecision(std::numeric_limits<double>::max_digits10)
+       << lattice_prefix;
+  for (size_t i = 0; i < angles.size(); ++i) {
+    text << (i > 0 ? " " : "") << angles[i];
+  }
+  text << ")";
+  return text.str();
+}
+
+std::vector<double> lattice_angles(const std::string& name) {
+  std::istringstream text(name.substr(
+      lattice_prefix.size(), name.size() - lattice_prefix.size() - 1));
+  text.imbue(std::locale::classic());
+  std::vector<double> angles;
+  for (double angle = 0; text >> angle;) {
+    angles.push_back(angle);
+  }
+  TORCH_CHECK(
+      text.eof() && name.ends_with(')') && !angles.empty(),
+      "Wavelet: name '",
+      name,
+      "' cannot be read; a lattice is written lattice(0.5 1.2), its angles in "
+      "radians with spaces between");
+  return angles;
+}
+
 at::Tensor as_tensor(const std::vector<double>& v, at::TensorOptions options) {
   return at::tensor(v, at::TensorOptions(at::kDouble)).to(options);
 }
@@ -108,6 +144,10 @@ at::Tensor as_tensor(const std::vector<double>& v, at::TensorOptions options) {
 } // namespace
 
 Wavelet::Wavelet(const std::string& name) {
+  if (name.starts_with(lattice_prefix)) {
+    *this = from_angles(lattice_angles(name), name);
+    return;
+  }
   for (const auto& entry : table()) {
     if (entry.name == name) {
       name_ = name;
@@ -125,7 +165,7 @@ Wavelet::Wavelet(const std::string& name) {
       "' is unknown; did you mean '",
       nearest(name, wavelist()),
       "'? Allowed: the names of wavelist(), of the families haar, db, sym, "
-      "coif, bior, rbio, dmey");
+      "coif, bior, rbio, dmey, and lattice(angles)");
 }
 
 Wavelet Wavelet::from_filters(
@@ -167,12 +207,14 @@ Wavelet Wavelet::from_angles(
   const std::vector<double> rec_lo(
       h0.const_data_ptr<double>(), h0.const_data_ptr<double>() + h0.numel());
   const auto dec_lo = reversed(rec_lo);
-  return from_filters(
+  auto w = from_filters(
       dec_lo,
       alternate(rec_lo, -1),
       rec_lo,
       alternate(dec_lo, 1),
-      std::move(name));
+      name.empty() ? lattice_name(angles) : std::move(name));
+  w.angles_ = angles;
+  return w;
 }
 
 bool Wavelet::is_orthogonal(double tolerance) const {
@@ -213,6 +255,9 @@ double Wavelet::reconstruction_error() const {
 }
 
 std::vector<double> Wavelet::angles() const {
+  if (!angles_.empty()) {
+    return angles_;
+  }
   TORCH_CHECK(
       is_orthogonal(),
       "Wavelet::angles: '",

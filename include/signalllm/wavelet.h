@@ -20,7 +20,9 @@ namespace signalllm {
 /// ```
 class SIGNALLLM_API Wavelet {
  public:
-  /// One of the names of `wavelist()`. Throws `c10::Error` naming the nearest
+  /// One of the names of `wavelist()`, or `lattice(a_1 a_2 ...)`, the bank of
+  /// `from_angles` with those numbers, so that a bank found by a search has a
+  /// name wherever a wavelet is named. Throws `c10::Error` naming the nearest
   /// known name otherwise.
   /* implicit */ Wavelet(const std::string& name);
   /* implicit */ Wavelet(const char* name) : Wavelet(std::string(name)) {}
@@ -39,11 +41,12 @@ class SIGNALLLM_API Wavelet {
   /// `(h0, h1) = ((c_1, s_1), (-s_1, c_1))`, then for k = 2..K
   /// `h0 <- c_k [h0, 0, 0] + s_k [0, 0, h1]`,
   /// `h1 <- -s_k [h0, 0, 0] + c_k [0, 0, h1]`; `h0` is `rec_lo`.
-  /// It reconstructs for any angles; the sum pi/4 gives `sum(h0) = sqrt(2)`.
-  /// (Vaidyanathan and Hoang, 1988.)
+  /// Its name, if none is given, is `lattice(...)` with the angles in full
+  /// precision. It reconstructs for any angles; the sum pi/4 gives `sum(h0) =
+  /// sqrt(2)`. (Vaidyanathan and Hoang, 1988.)
   static Wavelet from_angles(
       const std::vector<double>& angles,
-      std::string name = "lattice");
+      std::string name = "");
 
   const std::string& name() const {
     return name_;
@@ -73,7 +76,8 @@ class SIGNALLLM_API Wavelet {
   /// distance of the bank's distortion and alias terms from the identity.
   double reconstruction_error() const;
 
-  /// The K lattice angles of an orthogonal wavelet, whose `from_angles` gives
+  /// The K lattice angles of an orthogonal wavelet: those of `from_angles`, or
+  /// found from the filters, so that their `from_angles` gives
   /// the same filters within 1e-8 (most within 1e-12). Throws for banks that
   /// are not orthogonal and for db23 to db38, whose end taps are too small.
   std::vector<double> angles() const;
@@ -88,6 +92,7 @@ class SIGNALLLM_API Wavelet {
   Wavelet() = default;
   std::string name_;
   std::vector<double> dec_lo_, dec_hi_, rec_lo_, rec_hi_;
+  std::vector<double> angles_; // of from_angles, else empty
 };
 
 /// Names of all discrete wavelets (those of PyWavelets 1.9), or of one family:

@@ -12,6 +12,7 @@ using Words = std::vector<std::string>;
 int run_demo(const Words& words);
 int run_train(const Words& words);
 int run_eval(const Words& words);
+int run_evolve(const Words& words);
 int run_generate(const Words& words);
 int run_version(const Words& words);
 

@@ -3,16 +3,37 @@
 #include "app/progress.h"
 #include "app/session.h"
 
+#include <signalllm/nn/spectral_gap_analyzer.h>
+
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <optional>
+
 namespace signalllm::app {
+namespace {
+
+/// Mean over the first `batch` windows of the gap of the states that the head
+/// takes.
+double mean_gap(
+    TrainedModel& trained,
+    const data::ConsecutiveWindows& windows,
+    int64_t batch) {
+  const at::NoGradGuard no_grad;
+  const auto rows = windows.rows(0, std::min(batch, windows.size()));
+  const auto device = trained.model->parameters().front().device();
+  const auto states = trained.model->hidden(rows.inputs.to(device));
+  return SpectralGapAnalyzer()->forward(states).mean().item<double>();
+}
+
+} // namespace
 
 int run_eval(const Words& words) {
   std::string run, text, device = "auto";
   int64_t batch = 32, threads = 0;
-  bool json = false;
+  bool json = false, gap = false;
   CommandLine line(
       "eval",
       "Scores a text with a trained model: every window of the context's\n"
@@ -25,6 +46,11 @@ int run_eval(const Words& words) {
   line.add("Options", "batch", batch, "windows at once");
   line.add("Options", "device", device, "auto, cpu, mps or cuda");
   line.add("Options", "threads", threads, "CPU threads; 0: all cores");
+  line.flag(
+      "Options",
+      "spectral-gap",
+      gap,
+      "also how well the states of a window hang together");
   line.flag("Options", "json", json, "print one JSON object");
   if (const auto code = line.parse(words)) {
     return *code;
@@ -51,8 +77,10 @@ int run_eval(const Words& words) {
       trained.tokenizer->token_bytes(),
       training::EvaluateOptions().batch(batch).bfloat16(
           settings.precision == "bfloat16"));
+  const auto spectral_gap =
+      gap ? std::optional(mean_gap(trained, windows, batch)) : std::nullopt;
   if (json) {
-    const nlohmann::ordered_json object = {
+    nlohmann::ordered_json object = {
         {"run", run},
         {"step", trained.step},
         {"data", settings.data},
@@ -64,6 +92,9 @@ int run_eval(const Words& words) {
         {"loss", result.loss()},
         {"perplexity", result.perplexity()},
         {"bits_per_byte", result.bits_per_byte()}};
+    if (spectral_gap) {
+      object["spectral_gap"] = *spectral_gap;
+    }
     fmt::print("{}\n", object.dump());
     return 0;
   }
@@ -83,6 +114,12 @@ int run_eval(const Words& words) {
       result.loss(),
       result.perplexity(),
       result.bits_per_byte());
+  if (spectral_gap) {
+    fmt::print(
+        "spectral gap   {:.4f} of the token states' similarity (1 all alike, "
+        "0 apart)\n",
+        *spectral_gap);
+  }
   return 0;
 }
 

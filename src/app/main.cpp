@@ -25,6 +25,9 @@ constexpr Command commands[] = {
     {"demo", "learn some text in three minutes and write more of it", run_demo},
     {"train", "train a model on a text of your own", run_train},
     {"eval", "score a text with a trained model", run_eval},
+    {"evolve",
+     "search the wavelet that a text is learned with best",
+     run_evolve},
     {"generate", "let a trained model write", run_generate},
     {"version", "what this program was built from", run_version}};
 

@@ -25,7 +25,7 @@ void write_sample(
   const auto tokens = tokenizer.encode(prompt).to(at::kLong).unsqueeze(0);
   const training::InterruptGuard guard;
   put(prompt);
-  const auto device = model->embedding->coefficients.device();
+  const auto device = model->parameters().front().device();
   model->generate(tokens.to(device), options, [&](const torch::Tensor& next) {
     put(tokenizer.decode(next));
     return training::interrupt_signal() == 0 && std::ferror(stdout) == 0;

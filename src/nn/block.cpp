@@ -7,6 +7,23 @@
 
 namespace signalllm {
 
+const char* to_string(AttentionKind kind) {
+  return kind == AttentionKind::Wavelet ? "wavelet" : "frequency";
+}
+
+AttentionKind parse_attention_kind(const std::string& name) {
+  for (auto kind : {AttentionKind::Wavelet, AttentionKind::Frequency}) {
+    if (name == to_string(kind)) {
+      return kind;
+    }
+  }
+  TORCH_CHECK(
+      false,
+      "parse_attention_kind: '",
+      name,
+      "' is not an attention, allowed are wavelet and frequency");
+}
+
 WaveletTransformerBlockOptions::WaveletTransformerBlockOptions(
     int64_t dim,
     int64_t heads)
@@ -55,20 +72,29 @@ void WaveletTransformerBlockImpl::reset() {
   auto attending = options.attention_width();
   mixer_norm = register_module(
       "mixer_norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim})));
-  if (attending > 0) {
+  const auto attending_heads = attending / (dim / options.heads());
+  if (attending > 0 && options.attention() == AttentionKind::Frequency) {
+    frequency = register_module(
+        "frequency",
+        FrequencyDomainAttention(
+            FrequencyDomainAttentionOptions(dim, attending_heads)
+                .width(attending)
+                .rotary(options.rotary())
+                .ricker(options.ricker())
+                .causal(options.causal())));
+  } else if (attending > 0) {
     attention = register_module(
         "attention",
-        WaveletAttention(
-            WaveletAttentionOptions(dim, attending / (dim / options.heads()))
-                .width(attending)
-                .filter(options.attention_filter())
-                .wavelet(options.wavelet())
-                .levels(options.levels())
-                .rotary(options.rotary())
-                .window(options.window())
-                .opened(options.opened())
-                .max_length(options.max_length())
-                .causal(options.causal())));
+        WaveletAttention(WaveletAttentionOptions(dim, attending_heads)
+                             .width(attending)
+                             .filter(options.attention_filter())
+                             .wavelet(options.wavelet())
+                             .levels(options.levels())
+                             .rotary(options.rotary())
+                             .window(options.window())
+                             .opened(options.opened())
+                             .max_length(options.max_length())
+                             .causal(options.causal())));
   }
   if (attending < dim) {
     fourier = register_module(
@@ -109,10 +135,16 @@ void WaveletTransformerBlockImpl::pretty_print(std::ostream& stream) const {
 
 torch::Tensor WaveletTransformerBlockImpl::forward(const torch::Tensor& input) {
   auto u = cast_once(mixer_norm->forward(input));
-  auto mixed = attention ? attention->forward(u) : fourier->forward(u);
-  if (attention && fourier) {
-    mixed = mixed + fourier->forward(u);
-  }
+  torch::Tensor mixed;
+  const auto add = [&](auto& mixer) {
+    if (mixer) {
+      const auto y = mixer->forward(u);
+      mixed = mixed.defined() ? mixed + y : y;
+    }
+  };
+  add(attention);
+  add(frequency);
+  add(fourier);
   auto x = input + dropout->forward(mixed);
   return x +
       dropout->forward(feed_forward->forward(feed_forward_norm->forward(x)));
@@ -125,6 +157,9 @@ torch::Tensor WaveletTransformerBlockImpl::forward_incremental(
   auto x = input;
   if (attention) {
     x = x + attention->forward_incremental(u, state.attention);
+  }
+  if (frequency) {
+    x = x + frequency->forward_incremental(u, state.frequency);
   }
   if (fourier) {
     x = x + fourier->forward_incremental(u, state.fourier);

@@ -22,7 +22,9 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .mixer_dropout(options.mixer_dropout())
       .hidden_dropout(options.hidden_dropout())
       .ffn_multiple(options.ffn_multiple())
+      .attention(options.attention())
       .rotary(options.rotary())
+      .ricker(options.ricker())
       .window(options.window())
       .opened(options.opened())
       .attention_filter(options.attention_filter())
@@ -87,12 +89,21 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
 }
 
 void SignalLLMImpl::reset() {
-  embedding = register_module(
-      "embedding",
-      SpectralEmbedding(
-          SpectralEmbeddingOptions(options.vocab_size(), options.dim())
-              .harmonics(options.harmonics())
-              .std(options.embedding_std())));
+  if (options.embedding() == EmbeddingKind::Spectral) {
+    embedding = register_module(
+        "embedding",
+        SpectralEmbedding(
+            SpectralEmbeddingOptions(options.vocab_size(), options.dim())
+                .harmonics(options.harmonics())
+                .std(options.embedding_std())));
+  } else {
+    hybrid_embedding = register_module(
+        "hybrid_embedding",
+        HybridEmbedding(
+            HybridEmbeddingOptions(options.vocab_size(), options.dim())
+                .harmonics(options.harmonics())
+                .std(options.embedding_std())));
+  }
   if (options.absolute_positions()) {
     positions = register_module(
         "positions",
@@ -104,6 +115,17 @@ void SignalLLMImpl::reset() {
       torch::nn::Dropout(
           options.embedding_dropout() < 0 ? options.dropout()
                                           : options.embedding_dropout()));
+  if (options.stochastic_keep() != 1) {
+    stochastic = register_module(
+        "stochastic",
+        StochasticTransform(
+            StochasticTransformOptions(options.stochastic_keep())
+                .wavelet(options.wavelet())));
+  }
+  if (options.adaptive_basis()) {
+    adaptive_basis = register_module(
+        "adaptive_basis", AdaptiveBasisSelection(options.dim()));
+  }
   blocks = register_module("blocks", torch::nn::ModuleList());
   for (int64_t layer = 0; layer < options.layers(); ++layer) {
     blocks->push_back(WaveletTransformerBlock(block_options(options)));
@@ -116,15 +138,22 @@ void SignalLLMImpl::reset() {
 
 void SignalLLMImpl::reset_parameters() {
   torch::NoGradGuard no_grad;
-  embedding->reset_parameters();
   const auto std = options.init_std() > 0
       ? options.init_std()
       : 0.7 / std::sqrt(static_cast<double>(options.dim()));
   const auto residual =
       std / std::sqrt(2.0 * static_cast<double>(options.layers()));
   for (const auto& module : modules(/*include_self=*/false)) {
-    if (auto* attention = module->as<WaveletAttentionImpl>()) {
+    if (auto* spectral = module->as<SpectralEmbeddingImpl>()) {
+      spectral->reset_parameters();
+    } else if (auto* hybrid = module->as<HybridEmbeddingImpl>()) {
+      hybrid->reset_parameters();
+    } else if (auto* attention = module->as<WaveletAttentionImpl>()) {
       attention->reset_parameters();
+    } else if (auto* frequency = module->as<FrequencyDomainAttentionImpl>()) {
+      frequency->reset_parameters();
+    } else if (auto* basis = module->as<AdaptiveBasisSelectionImpl>()) {
+      basis->reset_parameters();
     } else if (auto* fourier = module->as<FourierConvolutionAttentionImpl>()) {
       fourier->reset_parameters();
     } else if (auto* feed_forward = module->as<SpectralFeedForwardImpl>()) {
@@ -149,25 +178,42 @@ void SignalLLMImpl::pretty_print(std::ostream& stream) const {
          << ", max_length=" << options.max_length() << ")";
 }
 
+torch::Tensor SignalLLMImpl::embedding_weight() const {
+  // In full precision under autocast, and with it the residual stream.
+  c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
+  return embedding ? embedding->weight() : hybrid_embedding->weight();
+}
+
 torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
   check_tokens("forward", tokens);
   // Both ends share one E; its gradient arrives from both.
-  const auto table = this->table();
+  auto table = embedding_weight();
+  return hidden(tokens, table).matmul(table.t());
+}
+
+torch::Tensor SignalLLMImpl::hidden(const torch::Tensor& tokens) {
+  check_tokens("hidden", tokens);
+  return hidden(tokens, embedding_weight());
+}
+
+torch::Tensor SignalLLMImpl::hidden(
+    const torch::Tensor& tokens,
+    const torch::Tensor& table) {
   auto x = at::embedding(table, noisy(tokens));
   if (positions) {
     x = positions->forward(x);
   }
   x = dropout->forward(x);
+  if (stochastic) {
+    x = stochastic->forward(x);
+  }
+  if (adaptive_basis) {
+    x = adaptive_basis->forward(x);
+  }
   for (const auto& block : *blocks) {
     x = block->as<WaveletTransformerBlockImpl>()->forward(x);
   }
-  return norm->forward(x).matmul(table.t());
-}
-
-torch::Tensor SignalLLMImpl::table() const {
-  // In full precision under autocast, and with it the residual stream.
-  c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
-  return embedding->weight();
+  return norm->forward(x);
 }
 
 torch::Tensor SignalLLMImpl::noisy(const torch::Tensor& tokens) const {
@@ -209,11 +255,14 @@ torch::Tensor SignalLLMImpl::forward_incremental(
       " layers of ",
       blocks->size());
   if (!state.embedding.defined()) {
-    state.embedding = table();
+    state.embedding = embedding_weight();
   }
   auto x = at::embedding(state.embedding, tokens);
   if (positions) {
     x = positions->forward(x, state.length);
+  }
+  if (adaptive_basis) {
+    x = adaptive_basis->forward_incremental(x, state.adaptive_basis);
   }
   for (size_t layer = 0; layer < blocks->size(); ++layer) {
     auto* block = blocks[layer]->as<WaveletTransformerBlockImpl>();
@@ -261,7 +310,13 @@ int64_t SignalLLMImpl::num_parameters() const {
 }
 
 std::vector<torch::Tensor> SignalLLMImpl::decayed_parameters() const {
-  std::vector<torch::Tensor> matrices{embedding->coefficients};
+  std::vector<torch::Tensor> matrices;
+  if (hybrid_embedding) {
+    matrices = {
+        hybrid_embedding->table, hybrid_embedding->spectral->coefficients};
+  } else {
+    matrices = {embedding->coefficients};
+  }
   for (const auto& module : modules(/*include_self=*/false)) {
     if (auto* linear = module->as<torch::nn::LinearImpl>()) {
       matrices.push_back(linear->weight);

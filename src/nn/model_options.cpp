@@ -13,6 +13,23 @@ namespace signalllm {
 SignalLLMOptions::SignalLLMOptions(int64_t vocab_size)
     : vocab_size_(vocab_size) {}
 
+const char* to_string(EmbeddingKind kind) {
+  return kind == EmbeddingKind::Spectral ? "spectral" : "hybrid";
+}
+
+EmbeddingKind parse_embedding_kind(const std::string& name) {
+  for (auto kind : {EmbeddingKind::Spectral, EmbeddingKind::Hybrid}) {
+    if (name == to_string(kind)) {
+      return kind;
+    }
+  }
+  TORCH_CHECK(
+      false,
+      "parse_embedding_kind: '",
+      name,
+      "' is not an embedding, allowed are spectral and hybrid");
+}
+
 namespace {
 
 /// Shows `see` every option by name: the one list of them.
@@ -31,10 +48,15 @@ void each_option(Options& options, See see) {
   see("token_noise", options.token_noise());
   see("ffn_multiple", options.ffn_multiple());
   see("rotary", options.rotary());
+  see("ricker", options.ricker());
   see("window", options.window());
   see("opened", options.opened());
   see("absolute_positions", options.absolute_positions());
+  see("embedding", options.embedding());
   see("harmonics", options.harmonics());
+  see("stochastic_keep", options.stochastic_keep());
+  see("adaptive_basis", options.adaptive_basis());
+  see("attention", options.attention());
   see("attention_filter", options.attention_filter());
   see("fourier_filter", options.fourier_filter());
   see("wavelet", options.wavelet());
@@ -71,6 +93,12 @@ std::string text(const std::string& value) {
   return value;
 }
 std::string text(FilterKind value) {
+  return to_string(value);
+}
+std::string text(AttentionKind value) {
+  return to_string(value);
+}
+std::string text(EmbeddingKind value) {
   return to_string(value);
 }
 std::string text(SpectralKind value) {
@@ -117,6 +145,12 @@ void read(const std::string&, const std::string& from, std::string& to) {
 }
 void read(const std::string&, const std::string& from, FilterKind& to) {
   to = parse_filter_kind(from);
+}
+void read(const std::string&, const std::string& from, AttentionKind& to) {
+  to = parse_attention_kind(from);
+}
+void read(const std::string&, const std::string& from, EmbeddingKind& to) {
+  to = parse_embedding_kind(from);
 }
 void read(const std::string&, const std::string& from, SpectralKind& to) {
   to = parse_spectral_kind(from);

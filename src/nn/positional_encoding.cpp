@@ -5,6 +5,7 @@
 #include <ATen/ops/cat.h>
 
 #include <cmath>
+#include <numbers>
 
 namespace signalllm {
 
@@ -45,6 +46,11 @@ SignalPositionalEncodingImpl::SignalPositionalEncodingImpl(
       options.max_length(),
       ", it must be at least 1");
   TORCH_CHECK(
+      options.scales() >= 1,
+      "SignalPositionalEncoding: scales is ",
+      options.scales(),
+      ", it must be at least 1");
+  TORCH_CHECK(
       options.base() > 1,
       "SignalPositionalEncoding: base is ",
       options.base(),
@@ -53,6 +59,16 @@ SignalPositionalEncodingImpl::SignalPositionalEncodingImpl(
 }
 
 void SignalPositionalEncodingImpl::reset() {
+  if (options.kind() == PositionKind::Ricker) {
+    const auto make = [&](const char* name) {
+      return register_parameter(
+          name, torch::empty({options.dim(), options.scales()}));
+    };
+    weights = make("weights");
+    log_widths = make("log_widths");
+    centres = make("centres");
+    reset_parameters();
+  }
   if (options.kind() != PositionKind::Absolute) {
     return;
   }
@@ -64,10 +80,15 @@ void SignalPositionalEncodingImpl::reset() {
 }
 
 void SignalPositionalEncodingImpl::reset_parameters() {
+  torch::NoGradGuard no_grad;
+  if (options.kind() == PositionKind::Ricker) {
+    weights.normal_(0, 0.02);
+    log_widths.copy_(at::arange(options.scales()) * std::numbers::ln2);
+    centres.zero_();
+  }
   if (options.kind() != PositionKind::Absolute) {
     return;
   }
-  torch::NoGradGuard no_grad;
   auto turn = angles(
       0, options.max_length(), options.dim(), options.base(), table.options());
   auto waves = at::cat({turn.sin(), turn.cos()}, 1);
@@ -81,14 +102,50 @@ void SignalPositionalEncodingImpl::pretty_print(std::ostream& stream) const {
   stream << "signalllm::SignalPositionalEncoding(dim=" << options.dim();
   if (options.kind() == PositionKind::Rotary) {
     stream << ", kind=rotary, base=" << options.base() << ")";
+  } else if (options.kind() == PositionKind::Ricker) {
+    stream << ", kind=ricker, scales=" << options.scales() << ")";
   } else {
     stream << ", kind=absolute, max_length=" << options.max_length() << ")";
   }
 }
 
+torch::Tensor SignalPositionalEncodingImpl::bias(
+    int64_t queries,
+    int64_t keys,
+    int64_t offset) const {
+  TORCH_CHECK(
+      options.kind() == PositionKind::Ricker,
+      "SignalPositionalEncoding::bias: only the kind ricker has one");
+  const auto wide = at::toOpMathType(weights.scalar_type());
+  const auto like = weights.options().dtype(wide).requires_grad(false);
+  // The distances run along one diagonal, so the wavelets are computed once a
+  // distance and spread over the square: entry (t, s) is at t - s + keys - 1.
+  const auto distance =
+      at::arange(offset - keys + 1, offset + queries, like).unsqueeze(1);
+  const auto column = [&](const at::Tensor& parameter) {
+    return parameter.to(wide).unsqueeze(1);
+  };
+  const auto u = distance * column(-log_widths).exp() - column(centres);
+  const auto square = u.square();
+  const auto wave = ((1 - square) * (square * -0.5).exp() * column(weights))
+                        .sum(-1); // [heads, queries + keys - 1]
+  return wave.unfold(1, keys, 1).flip(2);
+}
+
 torch::Tensor SignalPositionalEncodingImpl::forward(
     const torch::Tensor& input,
     int64_t offset) {
+  if (options.kind() == PositionKind::Ricker) {
+    TORCH_CHECK(
+        input.dim() >= 3 && input.size(-3) == options.dim(),
+        "SignalPositionalEncoding: input has shape ",
+        input.sizes(),
+        ", it must be scores [..., ",
+        options.dim(),
+        " heads, queries, keys]");
+    return input +
+        bias(input.size(-2), input.size(-1), offset).to(input.scalar_type());
+  }
   TORCH_CHECK(
       input.dim() >= 2 && input.size(-1) == options.dim(),
       "SignalPositionalEncoding: input has shape ",

@@ -42,6 +42,84 @@ TEST_F(ModelCausalityTest, LooksAtNoLaterToken) {
   }
 }
 
+namespace {
+
+/// Every option of the model that says how it mixes, each value beside the
+/// defaults of the others and all together.
+std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
+  std::vector<SignalLLMOptions> out;
+  for (const auto filter :
+       {FilterKind::None, FilterKind::Short, FilterKind::Wavelet}) {
+    for (const auto kind :
+         {SpectralKind::None,
+          SpectralKind::Channel,
+          SpectralKind::CausalTime}) {
+      for (const auto attention :
+           {AttentionKind::Wavelet, AttentionKind::Frequency}) {
+        auto options = base;
+        options.attention_filter(filter)
+            .fourier_filter(filter)
+            .feed_forward(kind)
+            .attention(attention)
+            .attention_fraction(0.5);
+        out.push_back(options);
+        options.embedding(EmbeddingKind::Hybrid)
+            .stochastic_keep(0.7)
+            .adaptive_basis(true)
+            .rotary(false)
+            .ricker(attention == AttentionKind::Frequency)
+            .absolute_positions(true)
+            .fourier_norm(false)
+            .activation(Activation::Gelu);
+        out.push_back(options);
+      }
+    }
+  }
+  return out;
+}
+
+} // namespace
+
+TEST_F(ModelCausalityTest, EveryCombinationOfOptionsLooksAtNoLaterToken) {
+  for (const auto& options : variants(small())) {
+    SignalLLM m(options);
+    for (auto& p : m->parameters()) {
+      torch::NoGradGuard no_grad;
+      p.add_(torch::randn_like(p) * 0.05);
+    }
+    for (const bool training : {true, false}) {
+      m->train(training);
+      expect_causal(
+          [&](const torch::Tensor& in) {
+            torch::manual_seed(1); // the same rows drop
+            return m->forward(in);
+          },
+          tokens(2, 27),
+          [](const torch::Tensor& x) { return (x + 5).remainder(17); },
+          true);
+    }
+  }
+}
+
+TEST_F(ModelCausalityTest, EveryCombinationGeneratesWhatItComputes) {
+  torch::NoGradGuard no_grad;
+  for (const auto& options : variants(small())) {
+    SignalLLM m(options);
+    for (auto& p : m->parameters()) {
+      p.add_(torch::randn_like(p) * 0.05);
+    }
+    m->to(torch::kDouble);
+    m->eval();
+    const auto x = tokens(2, 30);
+    auto state = m->make_state(2);
+    std::vector<torch::Tensor> out;
+    for (int64_t t = 0; t < 30; t += 3) {
+      out.push_back(m->forward_incremental(x.slice(1, t, t + 3), state));
+    }
+    expect_close(torch::cat(out, 1), m->forward(x), 1e-9);
+  }
+}
+
 TEST_F(ModelCausalityTest, NoGradientReachesLaterEmbeddings) {
   SignalLLM m(small());
   m->to(torch::kDouble);
@@ -125,16 +203,17 @@ std::pair<double, double> excess_loss(SignalLLM& model, int64_t vocabulary) {
 } // namespace
 
 TEST_F(ModelCausalityTest, LearnsNothingFromNoise) {
-  for (const double fraction : {0.0, 0.5, 1.0}) {
-    SignalLLM m(SignalLLMOptions(12)
-                    .dim(32)
-                    .layers(2)
-                    .heads(2)
-                    .max_length(32)
-                    .attention_fraction(fraction));
+  const auto base =
+      SignalLLMOptions(12).dim(32).layers(2).heads(2).max_length(32);
+  auto all = variants(base);
+  for (const double fraction : {0.0, 1.0}) {
+    all.push_back(SignalLLMOptions(base).attention_fraction(fraction));
+  }
+  for (const auto& options : all) {
+    SignalLLM m(options);
     const auto [excess, error] = excess_loss(m, 12);
-    EXPECT_GT(excess, -4 * error) << "at attention_fraction " << fraction;
-    EXPECT_LT(excess, 0.2);
+    EXPECT_GT(excess, -4 * error) << m;
+    EXPECT_LT(excess, 0.2) << m;
   }
 }
 

@@ -17,6 +17,10 @@ TEST_F(ModelOptionsTest, SurviveAsText) {
                            .fourier_filter(FilterKind::Wavelet)
                            .wavelet("sym4")
                            .levels(-1)
+                           .embedding(EmbeddingKind::Hybrid)
+                           .attention(AttentionKind::Frequency)
+                           .adaptive_basis(true)
+                           .stochastic_keep(0.9)
                            .feed_forward(SpectralKind::CausalTime);
   const auto values = options.describe();
   EXPECT_EQ(values.at("dropout"), "0.1");

@@ -108,3 +108,42 @@ TEST_F(PositionalEncodingTest, SavesClonesAndPrints) {
       printed(rotary(8)),
       "signalllm::SignalPositionalEncoding(dim=8, kind=rotary, base=10000)");
 }
+
+TEST_F(PositionalEncodingTest, RickerAddsWaveletsOfTheDistance) {
+  SignalPositionalEncoding p(
+      SignalPositionalEncodingOptions(2).kind(PositionKind::Ricker).scales(3));
+  p->to(torch::kDouble);
+  {
+    torch::NoGradGuard no_grad;
+    p->weights.normal_();
+    p->centres.normal_();
+  }
+  const auto scores = torch::randn({1, 2, 3, 7}, torch::kDouble);
+  const auto y = p->forward(scores, 4);
+  for (int64_t head = 0; head < 2; ++head) {
+    for (int64_t t = 0; t < 3; ++t) {
+      for (int64_t s = 0; s < 7; ++s) {
+        double expected = scores[0][head][t][s].item<double>();
+        for (int64_t k = 0; k < 3; ++k) {
+          const auto u = static_cast<double>(4 + t - s) /
+                  std::exp(p->log_widths[head][k].item<double>()) -
+              p->centres[head][k].item<double>();
+          expected += p->weights[head][k].item<double>() * (1 - u * u) *
+              std::exp(-u * u / 2);
+        }
+        EXPECT_NEAR(y[0][head][t][s].item<double>(), expected, 1e-12);
+      }
+    }
+  }
+  expect_gradients([&] { return p->forward(scores, 4); }, p->parameters());
+  expect_save_and_clone(
+      p, [&](SignalPositionalEncodingImpl& m) { return m.forward(scores); });
+  EXPECT_EQ(
+      printed(p),
+      "signalllm::SignalPositionalEncoding(dim=2, kind=ricker, scales=3)");
+  EXPECT_NE(
+      message_of([&] {
+        p->forward(scores.select(1, 0));
+      }).find("it must be scores [..., 2 heads, queries, keys]"),
+      std::string::npos);
+}

@@ -41,6 +41,16 @@ CASES = {
             ("zero", (5, 4, 5), (3, 4)),
         ]
     ],
+    "swt": [
+        (lambda x, a, b, n=n, dim=dim: ops.swt(x, a, b, n, dim),
+         lambda taps=taps: (leaf(2, 7, 3), leaf(*taps), leaf(*taps)))
+        for n, dim, taps in [(2, -2, (4,)), (3, 1, (3, 6)), (1, -1, (2,))]
+    ],
+    "iswt": [
+        (lambda a, d2, d1, g, h, dim=dim: ops.iswt([a, d2, d1], g, h, dim),
+         lambda taps=taps: (*(leaf(2, 5, 3) for _ in range(3)), leaf(*taps), leaf(*taps)))
+        for dim, taps in [(-2, (4,)), (1, (3, 6)), (0, (2,))]
+    ],
     "causal_filter": [
         (lambda x, w, p=p: ops.causal_filter(x, w, p), lambda k=k: (leaf(2, 6, 2), leaf(2, k)))
         for k, p in [(1, 1), (3, 2), (8, 1)]
@@ -92,6 +102,9 @@ def op_samples(requires_grad):
         "waverec": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
         "waverec_backward_input": (t(2, 10, 3), *bank(), [4, 4, 6], "reflect", -2),
         "waverec_backward_filters": (t(2, 10, 3), [t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
+        "swt": (t(2, 9, 3), *bank(), 2, -2),
+        "swt_backward_filters": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), *bank(), -2),
+        "iswt": ([t(2, 9, 3), t(2, 9, 3)], *bank(), -2),
         "causal_filter": (t(2, 9, 3), t(3, 3), 3),
         "causal_filter_backward": (t(3, 2, 9, 1), t(2, 9, 3), t(3, 3), 3),
         "causal_wavedec": (t(2, 9, 3), t(3), 2, -2),
@@ -215,6 +228,10 @@ def test_compile_fullgraph():
     (lambda: ops.wavedec(x(2, 9, 3), x(4).double(), x(4).double(), 1), r"dtype Double"),
     (lambda: ops.waverec([x(2, 5, 3), x(2, 3, 3)], x(4), x(4)), r"approximation has 5"),
     (lambda: ops.waverec([], x(4), x(4)), r"coeffs is empty"),
+    (lambda: ops.swt(x(2, 9, 3), x(4), x(4), -2), r"swt: level -2 is not allowed"),
+    (lambda: ops.swt(x(2, 9, 3), x(5), x(5), 1), r"swt: dec_lo has 5 taps; an even number"),
+    (lambda: ops.iswt([], x(4), x(4)), r"iswt: coeffs is empty"),
+    (lambda: ops.iswt([x(2, 9, 3), x(2, 8, 3)], x(4), x(4)), r"coeffs\[1\] is Float \[2, 8, 3\]"),
     (lambda: ops.causal_filter(x(2, 9, 3), x(2, 3)), r"taps must be \[C, K\] with the input's 3"),
     (lambda: ops.causal_filter(x(2, 9, 3), x(3, 3), 2), r"parts is 2; it must be at least 1 and divide the 3"),
     (lambda: ops.causal_wavedec(x(2, 9, 3), x(3), -1), r"level -1 is not allowed"),
@@ -226,3 +243,48 @@ def test_compile_fullgraph():
 def test_wrong_input(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
+
+
+# Signal arguments take the type; filters, kernels and read-outs stay float32.
+HALF_CASES = {
+    "wavedec": (lambda s, f: ops.wavedec(s(2, 40, 3), f(4), f(4), 3, "reflect")),
+    "waverec": (lambda s, f: ops.waverec([s(2, 6, 3), s(2, 6, 3), s(2, 10, 3)], f(4), f(4))),
+    "swt": (lambda s, f: ops.swt(s(2, 19, 3), f(4), f(4), 2)),
+    "iswt": (lambda s, f: ops.iswt([s(2, 19, 3), s(2, 19, 3)], f(3, 4), f(3, 4))),
+    "causal_wavedec": (lambda s, f: ops.causal_wavedec(s(2, 19, 3), f(3), 3)),
+    "causal_wavelet_filter": (
+        lambda s, f: ops.causal_wavelet_filter(s(2, 19, 3), f(3, 2), f(3, 2), f(3, 5))),
+    "fft_conv": (lambda s, f: ops.fft_conv(s(2, 19, 3), f(19, 3), f(3))),
+    "gated_fft_conv": (
+        lambda s, f: ops.gated_fft_conv(s(2, 19, 3), s(2, 19, 3), s(2, 19, 3), f(19, 3), f(3))),
+}
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("dtype,tolerance", [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
+@pytest.mark.parametrize("name", list(HALF_CASES))
+def test_half_precision_beside_float32_filters(name, dtype, tolerance, autocast):
+    """Values and gradients, also under autocast, which must not touch them."""
+    def run(signal_type, filter_type):
+        torch.manual_seed(0)
+        leaves = []
+
+        def leaf(shape, kind):
+            # Rounded to the half type first, so that all runs see the same.
+            t = (torch.randn(*shape, **F64) / 2).to(dtype).to(kind).requires_grad_()
+            leaves.append(t)
+            return t
+        out = HALF_CASES[name](lambda *n: leaf(n, signal_type), lambda *n: leaf(n, filter_type))
+        out = out if isinstance(out, list) else [out]
+        loss = sum((t.to(filter_type) ** 2).sum() for t in out)
+        return out, torch.autograd.grad(loss, leaves), leaves
+
+    expected, expected_grads, _ = run(torch.float64, torch.float64)
+    with torch.autocast("cpu", dtype=dtype, enabled=autocast):
+        actual, grads, leaves = run(dtype, torch.float32)
+    for a, b in zip(actual, expected):
+        assert a.dtype == dtype
+        assert float((a.double() - b).norm() / b.norm()) < tolerance
+    for g, leaf, b in zip(grads, leaves, expected_grads):
+        assert g.dtype == leaf.dtype
+        assert float((g.double() - b).norm() / b.norm()) < tolerance

@@ -14,6 +14,19 @@
 
 namespace signalllm {
 
+/// Who attends in a `WaveletTransformerBlock`.
+enum class AttentionKind {
+  /// `WaveletAttention`.
+  Wavelet,
+  /// `FrequencyDomainAttention`.
+  Frequency,
+};
+
+/// "wavelet", "frequency".
+SIGNALLLM_API const char* to_string(AttentionKind kind);
+/// Inverse of `to_string`; throws naming what is allowed.
+SIGNALLLM_API AttentionKind parse_attention_kind(const std::string& name);
+
 /// Options for `WaveletTransformerBlock`.
 struct SIGNALLLM_API WaveletTransformerBlockOptions {
   WaveletTransformerBlockOptions(int64_t dim, int64_t heads);
@@ -33,7 +46,10 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(double, hidden_dropout) = 0.0;
   /// Hidden width of the feed-forward part over `dim`.
   TORCH_ARG(int64_t, ffn_multiple) = 4;
+  TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
   TORCH_ARG(bool, rotary) = true;
+  /// Ricker relative positions (`AttentionKind::Frequency`).
+  TORCH_ARG(bool, ricker) = false;
   /// The attention's window and opened nodes, see `WaveletAttention`.
   TORCH_ARG(int64_t, window) = 0;
   TORCH_ARG(int64_t, opened) = 0;
@@ -58,13 +74,14 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
 /// What a block remembers while it generates.
 struct SIGNALLLM_API WaveletTransformerBlockState {
   WaveletAttentionState attention;
+  FrequencyDomainAttentionState frequency;
   FourierConvolutionState fourier;
   SpectralFeedForwardState feed_forward;
 };
 
 /// Pre-norm block with two mixers side by side.
 ///
-/// `u = LN(x)`, `x += drop(WaveletAttention(u) + FourierConvolution(u))`,
+/// `u = LN(x)`, `x += drop(Attention(u) + FourierConvolution(u))`,
 /// `x += drop(SpectralFeedForward(LN(x)))`, the mixers on D_a and D - D_a
 /// inner channels: together 4 D^2 weights, as a transformer's attention has.
 ///
@@ -88,8 +105,10 @@ class SIGNALLLM_API WaveletTransformerBlockImpl
 
   WaveletTransformerBlockOptions options;
   torch::nn::LayerNorm mixer_norm{nullptr}, feed_forward_norm{nullptr};
-  /// Null where its share of the width is 0.
+  /// Null where its share of the width is 0, and the attention that was not
+  /// asked for.
   WaveletAttention attention{nullptr};
+  FrequencyDomainAttention frequency{nullptr};
   FourierConvolutionAttention fourier{nullptr};
   SpectralFeedForward feed_forward{nullptr};
   torch::nn::Dropout dropout{nullptr};

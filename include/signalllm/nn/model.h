@@ -1,9 +1,12 @@
 #pragma once
 
 #include <signalllm/export.h>
+#include <signalllm/nn/adaptive_basis_selection.h>
 #include <signalllm/nn/block.h>
 #include <signalllm/nn/embedding.h>
 #include <signalllm/nn/generate.h>
+#include <signalllm/nn/hybrid_embedding.h>
+#include <signalllm/nn/stochastic_transform.h>
 
 #include <torch/arg.h>
 #include <torch/nn/cloneable.h>
@@ -16,6 +19,19 @@
 #include <vector>
 
 namespace signalllm {
+
+/// What turns tokens into vectors in `SignalLLM`.
+enum class EmbeddingKind {
+  /// `SpectralEmbedding`.
+  Spectral,
+  /// `HybridEmbedding`.
+  Hybrid,
+};
+
+/// "spectral", "hybrid".
+SIGNALLLM_API const char* to_string(EmbeddingKind kind);
+/// Inverse of `to_string`; throws naming what is allowed.
+SIGNALLLM_API EmbeddingKind parse_embedding_kind(const std::string& name);
 
 /// Options for `SignalLLM`: what has to be known to build the model again.
 struct SIGNALLLM_API SignalLLMOptions {
@@ -44,6 +60,8 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   /// Rotary positions in the attention.
   TORCH_ARG(bool, rotary) = true;
+  /// Ricker relative positions in the attention (`AttentionKind::Frequency`).
+  TORCH_ARG(bool, ricker) = false;
   /// The attention's window (0: dense) and the nodes that a query opens, see
   /// `tree_attention`.
   TORCH_ARG(int64_t, window) = 0;
@@ -51,8 +69,15 @@ struct SIGNALLLM_API SignalLLMOptions {
   /// A learned table of positions added to the embedding; limits sequences to
   /// `max_length`.
   TORCH_ARG(bool, absolute_positions) = false;
-  /// Harmonics of the embedding, 0 for `dim / 2`.
+  TORCH_ARG(EmbeddingKind, embedding) = EmbeddingKind::Spectral;
+  /// Harmonics of the embedding; 0 for `dim / 2`, or `dim / 4` of `Hybrid`.
   TORCH_ARG(int64_t, harmonics) = 0;
+  /// Share of the embedded text's wavelet details kept in training, see
+  /// `StochasticTransform`; 1 keeps all.
+  TORCH_ARG(double, stochastic_keep) = 1.0;
+  /// `AdaptiveBasisSelection` between the embedding and the blocks.
+  TORCH_ARG(bool, adaptive_basis) = false;
+  TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
   TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
   TORCH_ARG(std::string, wavelet) = "db2";
@@ -89,13 +114,15 @@ struct SIGNALLLM_API SignalLLMState {
   /// Positions seen.
   int64_t length = 0;
   torch::Tensor embedding;
+  AdaptiveBasisSelectionState adaptive_basis;
   std::vector<WaveletTransformerBlockState> blocks;
 };
 
 /// Causal language model of signal-processing parts.
 ///
-/// `x = E[tokens]`, the blocks, `logits = LN(x) E^T` with the tied spectral
-/// embedding E.
+/// `x = E[tokens]`, the blocks, `logits = LN(x) E^T` with the tied spectral or
+/// hybrid embedding E; between embedding and blocks, where asked for, learned
+/// positions, dropout, `StochasticTransform` and `AdaptiveBasisSelection`.
 class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
  public:
   explicit SignalLLMImpl(const SignalLLMOptions& options_);
@@ -106,6 +133,12 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
 
   /// `[B, T]` int64 to logits `[B, T, V]`; those at t depend on tokens 0..t.
   torch::Tensor forward(const torch::Tensor& tokens);
+
+  /// `LN(x)` `[B, T, D]`, what the head takes.
+  torch::Tensor hidden(const torch::Tensor& tokens);
+
+  /// E `[V, D]`, of whichever embedding there is.
+  torch::Tensor embedding_weight() const;
 
   /// A state at the start of `batch` sequences.
   SignalLLMState make_state(int64_t batch);
@@ -131,15 +164,18 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
   std::vector<torch::Tensor> decayed_parameters() const;
 
   SignalLLMOptions options;
+  /// Those not asked for are null.
   SpectralEmbedding embedding{nullptr};
+  HybridEmbedding hybrid_embedding{nullptr};
   SignalPositionalEncoding positions{nullptr};
   torch::nn::Dropout dropout{nullptr};
+  StochasticTransform stochastic{nullptr};
+  AdaptiveBasisSelection adaptive_basis{nullptr};
   torch::nn::ModuleList blocks{nullptr};
   torch::nn::LayerNorm norm{nullptr};
 
  private:
-  /// E, once for both ends.
-  torch::Tensor table() const;
+  torch::Tensor hidden(const torch::Tensor& tokens, const torch::Tensor& table);
   /// `tokens`, in training with `token_noise`.
   torch::Tensor noisy(const torch::Tensor& tokens) const;
 };
