@@ -1,6 +1,11 @@
 #pragma once
 
 #include <signalllm/export.h>
+#include <signalllm/functional/lifting.h>
+#include <signalllm/functional/packets.h>
+#include <signalllm/functional/packing.h>
+#include <signalllm/functional/streaming.h>
+#include <signalllm/functional/threshold.h>
 #include <signalllm/ops/causal_filter.h>
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>

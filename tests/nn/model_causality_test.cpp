@@ -68,6 +68,10 @@ std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
             .adaptive_basis(true)
             .rotary(false)
             .ricker(attention == AttentionKind::Frequency)
+            .window(attention == AttentionKind::Wavelet ? 8 : 0)
+            .opened(attention == AttentionKind::Wavelet ? 2 : 0)
+            .mixer_dropout(0.1)
+            .token_noise(0.05)
             .absolute_positions(true)
             .fourier_norm(false)
             .activation(Activation::Gelu);

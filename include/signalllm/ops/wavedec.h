@@ -30,4 +30,19 @@ SIGNALLLM_API std::vector<at::Tensor> wavedec(
     std::string_view mode = "reflect",
     int64_t dim = -2);
 
+/// The same into memory that is already there: `out` holds contiguous tensors
+/// of exactly the shapes that `wavedec` returns, which overlap neither each
+/// other nor the arguments. Nothing is resized and no gradient recorded; on
+/// the CPU nothing is allocated for a contiguous input of 16 or more values
+/// after `dim`. For large signals this is several times faster than fresh
+/// outputs, whose pages the system must first supply.
+SIGNALLLM_API void wavedec_out(
+    at::TensorList out,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    int64_t level,
+    std::string_view mode = "reflect",
+    int64_t dim = -2);
+
 } // namespace signalllm::ops

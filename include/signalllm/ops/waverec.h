@@ -27,4 +27,14 @@ SIGNALLLM_API at::Tensor waverec(
     std::string_view mode = "reflect",
     int64_t dim = -2);
 
+/// The same into a contiguous tensor of exactly the right shape, which
+/// overlaps no argument; see `wavedec_out`.
+SIGNALLLM_API at::Tensor& waverec_out(
+    at::Tensor& out,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode = "reflect",
+    int64_t dim = -2);
+
 } // namespace signalllm::ops

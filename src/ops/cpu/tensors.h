@@ -1,0 +1,56 @@
+#pragma once
+
+#include "ops/cpu/jobs.h"
+#include "ops/signal.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+/// From tensors to the plain memory that the CPU kernels work on.
+namespace signalllm::ops::cpu {
+
+Storage storage_of(const at::Tensor& tensor);
+
+/// Calls f with a value of the type that sums are kept in.
+template <class F>
+void with_sum_type(Storage storage, F&& f) {
+  if (storage == Storage::float64) {
+    f(double{});
+  } else {
+    f(float{});
+  }
+}
+
+/// A signal in the kernels' layout `[batch, length, inner]`, contiguous. Fewer
+/// inner values than a vector has would leave it empty, so such a signal is
+/// turned into `[1, length, batch * inner]`: one cheap copy in blocks.
+struct Layout {
+  int64_t batch = 1, inner = 1;
+  int64_t repeats = 1; // of the channels along `inner`
+  bool turned = false;
+
+  explicit Layout(const Signal& signal);
+
+  /// A view where possible.
+  at::Tensor in(const at::Tensor& tensor, const Signal& signal) const;
+  /// Memory for `length` rows: that of `result` where the layout allows.
+  at::Tensor out(const at::Tensor& result, int64_t length) const;
+  /// Puts what was computed in `made` where `result` wants it.
+  void finish(const at::Tensor& made, const at::Tensor& result, const Signal& s)
+      const;
+};
+
+/// A filter's taps as `[taps]`, or `[taps][inner]` for one a channel.
+template <class A>
+std::vector<A>
+read_filter(const at::Tensor& filter, const Layout& layout, bool reversed);
+
+/// Sums `[taps]` or `[taps][inner]` as a gradient like `filter`.
+at::Tensor filter_gradient_like(
+    const at::Tensor& filter,
+    const Layout& layout,
+    const std::vector<double>& sums);
+
+} // namespace signalllm::ops::cpu

@@ -1,0 +1,281 @@
+// The CPU kernels against the composite path: the dispatcher's operators on
+// CPU tensors, and signalllm::ops::composite on the same values.
+#include "ops/causal_wavedec.h"
+#include "ops/causal_wavelet_filter.h"
+#include "ops/waverec.h"
+
+#include <signalllm/ops/causal_wavedec.h>
+#include <signalllm/ops/causal_wavelet_filter.h>
+#include <signalllm/ops/wavedec.h>
+#include <signalllm/ops/waverec.h>
+#include <signalllm/wavelet.h>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+using namespace signalllm;
+using namespace signalllm::ops;
+
+namespace {
+
+double tolerance(at::ScalarType type) {
+  return type == at::kDouble ? 1e-12
+      : type == at::kFloat   ? 2e-5
+      : type == at::kHalf    ? 2e-3
+                             : 2e-2;
+}
+
+void expect_close(
+    const at::Tensor& ours,
+    const at::Tensor& reference,
+    const std::string& what) {
+  ASSERT_EQ(ours.sizes(), reference.sizes()) << what;
+  ASSERT_EQ(ours.scalar_type(), reference.scalar_type()) << what;
+  if (ours.numel() == 0) {
+    return;
+  }
+  const auto r = reference.to(at::kDouble);
+  const double error = (ours.to(at::kDouble) - r).abs().max().item<double>();
+  const double scale = 1 + r.abs().max().item<double>();
+  ASSERT_LE(error, tolerance(ours.scalar_type()) * scale) << what;
+}
+
+void expect_all_close(
+    const std::vector<at::Tensor>& ours,
+    const std::vector<at::Tensor>& reference,
+    const std::string& what) {
+  ASSERT_EQ(ours.size(), reference.size()) << what;
+  for (size_t i = 0; i < ours.size(); ++i) {
+    expect_close(ours[i], reference[i], what + " " + std::to_string(i));
+  }
+}
+
+struct Case {
+  std::vector<int64_t> shape;
+  std::string mode;
+  int64_t taps, level;
+  at::ScalarType type;
+  bool per_channel;
+
+  std::string name() const {
+    return mode + " " + c10::str(at::IntArrayRef(shape)) + " taps " +
+        std::to_string(taps) + " level " + std::to_string(level) + " " +
+        c10::toString(type) + (per_channel ? " per channel" : "");
+  }
+  at::Tensor filter(int64_t count) const {
+    const auto f = per_channel ? at::randn({shape.back(), count}, at::kDouble)
+                               : at::randn({count}, at::kDouble);
+    // Half inputs meet float filters in every other case.
+    const auto own = type == at::kHalf || (type == at::kBFloat16 && level % 2)
+        ? at::kFloat
+        : type;
+    return (f / std::sqrt(double(count))).to(own);
+  }
+  at::Tensor values(at::IntArrayRef sizes) const {
+    return at::randn(sizes, at::kDouble).to(type);
+  }
+};
+
+void check_wavelets(const Case& k) {
+  SCOPED_TRACE(k.name());
+  const auto x = k.values(k.shape);
+  const auto lo = k.filter(k.taps), hi = k.filter(k.taps);
+  const int64_t n = k.shape[1];
+  const auto coeffs = wavedec(x, lo, hi, k.level, k.mode);
+  expect_all_close(
+      coeffs, composite::wavedec(x, lo, hi, k.level, k.mode, -2), "wavedec");
+  std::vector<at::Tensor> grads;
+  std::vector<int64_t> lengths;
+  for (const auto& c : coeffs) {
+    grads.push_back(k.values(c.sizes()));
+    lengths.push_back(c.size(1));
+  }
+  expect_close(
+      ops::detail::wavedec_backward_input(grads, lo, hi, n, k.mode, -2),
+      composite::wavedec_backward_input(grads, lo, hi, n, k.mode, -2),
+      "wavedec_backward_input");
+  const auto [glo, ghi] =
+      ops::detail::wavedec_backward_filters(grads, x, lo, hi, k.mode, -2);
+  const auto [clo, chi] =
+      composite::wavedec_backward_filters(grads, x, lo, hi, k.mode, -2);
+  expect_all_close({glo, ghi}, {clo, chi}, "wavedec_backward_filters");
+  if (k.mode != "periodization" && lengths[0] < k.taps / 2) {
+    return;
+  }
+  const auto y = waverec(grads, lo, hi, k.mode);
+  expect_close(y, composite::waverec(grads, lo, hi, k.mode, -2), "waverec");
+  const auto gy = k.values(y.sizes());
+  expect_all_close(
+      ops::detail::waverec_backward_input(
+          gy, lo, hi, c10::fromIntArrayRefSlow(lengths), k.mode, -2),
+      composite::waverec_backward_input(gy, lo, hi, lengths, k.mode, -2),
+      "waverec_backward_input");
+  const auto [rlo, rhi] =
+      ops::detail::waverec_backward_filters(gy, grads, lo, hi, k.mode, -2);
+  const auto [slo, shi] =
+      composite::waverec_backward_filters(gy, grads, lo, hi, k.mode, -2);
+  expect_all_close({rlo, rhi}, {slo, shi}, "waverec_backward_filters");
+}
+
+void check_causal(const Case& k) {
+  SCOPED_TRACE(k.name());
+  const auto x = k.values(k.shape);
+  const auto lo = k.filter(k.taps), hi = k.filter(k.taps);
+  const auto out = causal_wavedec(x, lo, k.level);
+  expect_all_close(
+      out, composite::causal_wavedec(x, lo, k.level, -2), "causal_wavedec");
+  std::vector<at::Tensor> grads;
+  for (const auto& c : out) {
+    grads.push_back(k.values(c.sizes()));
+  }
+  expect_close(
+      ops::detail::causal_wavedec_backward_input(grads, lo, -2),
+      composite::causal_wavedec_backward_input(grads, lo, -2),
+      "causal_wavedec_backward_input");
+  expect_close(
+      ops::detail::causal_wavedec_backward_filter(grads, x, lo, -2),
+      composite::causal_wavedec_backward_filter(grads, x, lo, -2),
+      "causal_wavedec_backward_filter");
+  const auto w =
+      at::randn({k.per_channel ? k.shape.back() : 1, k.level + 2}, at::kDouble)
+          .to(lo.scalar_type());
+  expect_close(
+      causal_wavelet_filter(x, lo, hi, w),
+      composite::causal_wavelet_filter(x, lo, hi, w, -2),
+      "causal_wavelet_filter");
+  const auto gy = k.values(x.sizes());
+  expect_close(
+      ops::detail::causal_wavelet_filter_backward_input(gy, lo, hi, w, -2),
+      composite::causal_wavelet_filter_backward_input(gy, lo, hi, w, -2),
+      "causal_wavelet_filter_backward_input");
+  const auto [a, b, c] =
+      ops::detail::causal_wavelet_filter_backward_filters(gy, x, lo, hi, w, -2);
+  const auto [d, e, f] =
+      composite::causal_wavelet_filter_backward_filters(gy, x, lo, hi, w, -2);
+  expect_all_close(
+      {a, b, c}, {d, e, f}, "causal_wavelet_filter_backward_filters");
+}
+
+constexpr int64_t kChannels[] = {1, 3, 16, 17, 40, 130};
+constexpr at::ScalarType kTypes[] =
+    {at::kDouble, at::kFloat, at::kBFloat16, at::kHalf};
+
+} // namespace
+
+TEST(CpuKernels, WaveletsAgreeWithTheCompositePath) {
+  at::manual_seed(0);
+  constexpr int64_t kTaps[] = {2, 8, 4, 14, 6, 20};
+  const c10::AutoGradMode guard(false);
+  for (int64_t n = 1; n <= 70; ++n) {
+    for (size_t m = 0; m < modes().size(); ++m) {
+      const auto& mode = modes()[m];
+      const int64_t i = n * 9 + static_cast<int64_t>(m) + n / 6;
+      if (n == 1 && (mode == "reflect" || mode == "antireflect")) {
+        continue;
+      }
+      // Extrapolation over many taps loses what the dtype has.
+      const bool grows = mode == "smooth" || mode == "antireflect";
+      // Level 4 is far beyond the maximum of most of these lengths.
+      check_wavelets(
+          {{2, n, kChannels[i % 6]},
+           std::string(mode),
+           kTaps[(i / 2) % 6],
+           grows || n == 1 ? 1 : 1 + i % 4,
+           grows ? kTypes[i % 2] : kTypes[i % 4],
+           i % 5 == 0});
+      ASSERT_FALSE(HasFatalFailure());
+    }
+  }
+}
+
+TEST(CpuKernels, TilesAgreeWithTheCompositePath) {
+  at::manual_seed(1);
+  const c10::AutoGradMode guard(false);
+  for (const char* mode :
+       {"reflect", "zero", "symmetric", "periodic", "periodization"}) {
+    check_wavelets({{1, 9001, 33}, mode, 8, 3, at::kFloat, false});
+    check_wavelets({{2, 3000, 130}, mode, 12, 5, at::kDouble, false});
+    check_wavelets({{1, 9000, 20}, mode, 4, 6, at::kBFloat16, true});
+    ASSERT_FALSE(HasFatalFailure());
+  }
+}
+
+TEST(CpuKernels, CausalAgreesWithTheCompositePath) {
+  at::manual_seed(2);
+  const c10::AutoGradMode guard(false);
+  for (int64_t n = 1; n <= 40; ++n) {
+    for (int64_t j = 0; j < 3; ++j) {
+      const int64_t i = 3 * n + j + n / 6;
+      check_causal(
+          {{2, n, kChannels[i % 6]},
+           "causal",
+           1 + i % 7,
+           i % 5,
+           kTypes[i % 4],
+           i % 3 == 0});
+      ASSERT_FALSE(HasFatalFailure());
+    }
+  }
+  check_causal({{1, 5000, 40}, "causal", 4, 5, at::kFloat, false});
+}
+
+TEST(CpuKernels, ThreadsDoNotChangeABit) {
+  const int before = at::get_num_threads();
+  const auto x = at::randn({1, 4000, 96});
+  const auto lo = at::randn({8}), hi = at::randn({8});
+  std::vector<at::Tensor> results[2];
+  for (int i = 0; i < 2; ++i) {
+    at::set_num_threads(i == 0 ? 1 : 2);
+    auto& r = results[i];
+    r = wavedec(x, lo, hi, 4);
+    const auto coeffs = r;
+    r.push_back(waverec(coeffs, lo, hi));
+    r.push_back(ops::detail::wavedec_backward_input(
+        coeffs, lo, hi, 4000, "reflect", -2));
+    const auto [glo, ghi] =
+        ops::detail::wavedec_backward_filters(coeffs, x, lo, hi, "reflect", -2);
+    r.push_back(glo);
+    r.push_back(ghi);
+    r.push_back(causal_wavedec(x, lo, 3)[0]);
+  }
+  at::set_num_threads(before);
+  for (size_t i = 0; i < results[0].size(); ++i) {
+    EXPECT_TRUE(at::equal(results[0][i], results[1][i])) << i;
+  }
+}
+
+TEST(CpuKernels, OutGivesTheSameAndRefusesTheRest) {
+  const auto x = at::randn({2, 33, 20});
+  const auto lo = at::randn({4}), hi = at::randn({4});
+  const auto coeffs = wavedec(x, lo, hi, 2);
+  std::vector<at::Tensor> out;
+  for (const auto& c : coeffs) {
+    out.push_back(at::empty_like(c));
+  }
+  wavedec_out(out, x, lo, hi, 2);
+  for (size_t i = 0; i < out.size(); ++i) {
+    EXPECT_TRUE(at::equal(out[i], coeffs[i]));
+  }
+  auto y = at::empty({2, 34, 20});
+  waverec_out(y, coeffs, lo, hi);
+  EXPECT_TRUE(at::equal(y, waverec(coeffs, lo, hi)));
+
+  auto wrong = out;
+  wrong[1] = at::empty({2, 5, 20});
+  EXPECT_THROW(wavedec_out(wrong, x, lo, hi, 2), c10::Error);
+  wrong[1] = out[1].to(at::kDouble);
+  EXPECT_THROW(wavedec_out(wrong, x, lo, hi, 2), c10::Error);
+  wrong[1] = at::empty({2, 20, out[1].size(1)}).transpose(1, 2);
+  EXPECT_THROW(wavedec_out(wrong, x, lo, hi, 2), c10::Error);
+  wrong[1] = wrong[0]; // two outputs of one shape in one memory
+  EXPECT_THROW(wavedec_out(wrong, x, lo, hi, 2), c10::Error);
+  EXPECT_THROW(wavedec_out({out[0]}, x, lo, hi, 2), c10::Error);
+  auto short_y = at::empty({2, 33, 20});
+  EXPECT_THROW(waverec_out(short_y, coeffs, lo, hi), c10::Error);
+  const auto wants = x.clone().requires_grad_();
+  EXPECT_THROW(wavedec_out(out, wants, lo, hi, 2), c10::Error);
+  const c10::AutoGradMode guard(false);
+  EXPECT_NO_THROW(wavedec_out(out, wants, lo, hi, 2));
+}
