@@ -65,9 +65,9 @@ int64_t bytes_of(const SignalLLMState& state) {
       bytes += bytes_of(attention.keys.slice(2, 0, attention.length)) +
           bytes_of(attention.values.slice(2, 0, attention.length));
     }
-    bytes += bytes_of(attention.filter) + bytes_of(block.fourier.filter) +
-        bytes_of(block.fourier.real) + bytes_of(block.fourier.imaginary) +
-        bytes_of(block.feed_forward.filter);
+    bytes += attention.tree.bytes() + bytes_of(attention.filter) +
+        bytes_of(block.fourier.filter) + bytes_of(block.fourier.real) +
+        bytes_of(block.fourier.imaginary) + bytes_of(block.feed_forward.filter);
   }
   return bytes;
 }

@@ -1,5 +1,6 @@
 #include <signalllm/nn/fourier_convolution_attention.h>
 
+#include "nn/fourier_waves.h"
 #include "ops/fft_conv.h"
 #include "ops/gated_fft_conv.h"
 
@@ -29,55 +30,6 @@ namespace {
 struct NoAutocast {
   c10::impl::ExcludeDispatchKeyGuard guard{c10::autocast_dispatch_keyset};
 };
-
-/// cos and sin of pi m s t / n for t < length, m = 0..terms and s = 1, 2, 4 ..
-/// 2^octaves, `[length, (octaves + 1) (terms + 1)]`. The product m s t is
-/// reduced as an integer, exact for any t.
-std::pair<at::Tensor, at::Tensor> waves(
-    int64_t length,
-    int64_t terms,
-    int64_t octaves,
-    int64_t n,
-    const at::TensorOptions& like) {
-  auto integer = like.dtype(at::kLong);
-  auto t = at::arange(length, integer).unsqueeze(1);
-  auto m = at::arange(terms + 1, integer);
-  if (octaves > 0) {
-    auto octave = at::arange(octaves + 1, integer).unsqueeze(1);
-    m = m.bitwise_left_shift(octave).flatten();
-  }
-  auto angle = (t * m).remainder(2 * n).to(like.dtype()) *
-      (std::numbers::pi / static_cast<double>(n));
-  return {angle.cos(), angle.sin()};
-}
-
-/// Rows of harmonics `[..., M + 1, D_f]` to rows of waves: zero where a channel
-/// has none.
-at::Tensor
-spread(const at::Tensor& harmonics, const at::Tensor& rows, int64_t waves) {
-  auto sizes = harmonics.sizes().vec();
-  const auto index = rows.expand(sizes);
-  sizes[sizes.size() - 2] = waves;
-  return at::zeros(sizes, harmonics.options().requires_grad(false))
-      .scatter(-2, index, harmonics);
-}
-
-/// The transpose of `spread`.
-at::Tensor collect(const at::Tensor& waves, const at::Tensor& rows) {
-  auto sizes = waves.sizes().vec();
-  sizes[sizes.size() - 2] = rows.size(0);
-  return waves.gather(-2, rows.expand(sizes));
-}
-
-/// exp(-lambda t / n) for t < length, `[length, channels]`.
-at::Tensor decay(
-    const at::Tensor& log_decay,
-    int64_t length,
-    int64_t n,
-    const at::TensorOptions& like) {
-  auto t = at::arange(length, like).unsqueeze(1) / static_cast<double>(n);
-  return (-t * log_decay.to(like.dtype()).exp()).exp();
-}
 
 } // namespace
 
@@ -200,14 +152,15 @@ torch::Tensor FourierConvolutionAttentionImpl::kernel(int64_t length) const {
                   .dtype(at::toOpMathType(kernel_terms.scalar_type()))
                   .requires_grad(false);
   auto n = options.max_length();
-  auto [cosine, sine] = waves(length, options.terms(), octaves(), n, like);
+  auto [cosine, sine] =
+      fourier::waves(length, options.terms(), octaves(), n, like);
   const auto index = rows();
   const auto both = at::cat({index, index.slice(0, 1) + cosine.size(1)});
   auto series =
       at::cat({cosine, sine}, 1)
-          .matmul(
-              spread(kernel_terms.to(like.dtype()), both, 2 * cosine.size(1)));
-  return series * decay(log_decay, length, n, like);
+          .matmul(fourier::spread(
+              kernel_terms.to(like.dtype()), both, 2 * cosine.size(1)));
+  return series * fourier::decay(log_decay, length, n, like);
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::forward(
@@ -290,10 +243,10 @@ torch::Tensor FourierConvolutionAttentionImpl::recur(
   auto terms = options.terms();
   auto n = options.max_length();
   auto u = k.to(wide) * v.to(wide);
-  auto [cosine, sine] = waves(length + 1, terms, octaves(), n, like);
+  auto [cosine, sine] = fourier::waves(length + 1, terms, octaves(), n, like);
   const auto index = rows();
   const auto count = cosine.size(1);
-  auto fade = decay(log_decay, length + 1, n, like);
+  auto fade = fourier::decay(log_decay, length + 1, n, like);
   auto weights = kernel_terms.to(wide);
   auto a = weights.slice(0, 0, terms + 1);
   auto b = at::cat(
@@ -307,7 +260,8 @@ torch::Tensor FourierConvolutionAttentionImpl::recur(
   // The new positions' own share of the new state.
   auto faded = u * fade.slice(0, 0, length).flip(0);
   const auto share = [&](const at::Tensor& wave) {
-    return collect(wave.slice(0, 0, length).flip(0).t().matmul(faded), index);
+    return fourier::collect(
+        wave.slice(0, 0, length).flip(0).t().matmul(faded), index);
   };
   auto real = share(cosine);
   auto imaginary = share(sine);
@@ -316,10 +270,12 @@ torch::Tensor FourierConvolutionAttentionImpl::recur(
     const auto& s = state.imaginary;
     y = y +
         fade.slice(0, 1) *
-            (cosine.slice(0, 1).matmul(spread(a * p + b * s, index, count)) +
-             sine.slice(0, 1).matmul(spread(b * p - a * s, index, count)));
+            (cosine.slice(0, 1).matmul(
+                 fourier::spread(a * p + b * s, index, count)) +
+             sine.slice(0, 1).matmul(
+                 fourier::spread(b * p - a * s, index, count)));
     const auto turn = [&](const at::Tensor& wave) {
-      return collect(
+      return fourier::collect(
           wave.select(0, length).unsqueeze(1).expand({count, index.size(1)}),
           index);
     };
