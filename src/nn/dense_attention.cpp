@@ -18,8 +18,8 @@ at::Tensor dense_attention(
   const bool half =
       q.scalar_type() == at::kHalf || q.scalar_type() == at::kBFloat16;
   if (causal && half) {
-    seen = at::ones({q.size(-2), k.size(-2)}, q.options().dtype(at::kBool))
-               .tril();
+    seen =
+        at::ones({q.size(-2), k.size(-2)}, q.options().dtype(at::kBool)).tril();
   }
   return at::scaled_dot_product_attention(
       q.contiguous(),

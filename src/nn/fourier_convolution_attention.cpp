@@ -31,6 +31,18 @@ struct NoAutocast {
   c10::impl::ExcludeDispatchKeyGuard guard{c10::autocast_dispatch_keyset};
 };
 
+/// Over the last axis. torch's fused norm has no backward kernel for MPS, nor
+/// for what else is not CUDA, where it is composed as here.
+at::Tensor rms_norm(const at::Tensor& x) {
+  constexpr double epsilon = 1e-6;
+  if (!x.device().is_mps()) {
+    return at::rms_norm(x, {x.size(-1)}, {}, epsilon);
+  }
+  const auto wide = x.to(at::toOpMathType(x.scalar_type()));
+  const auto power = wide.square().mean(-1, /*keepdim=*/true);
+  return (wide * (power + epsilon).rsqrt()).to(x.scalar_type());
+}
+
 } // namespace
 
 FourierConvolutionAttentionImpl::FourierConvolutionAttentionImpl(
@@ -181,9 +193,7 @@ torch::Tensor FourierConvolutionAttentionImpl::forward(
 torch::Tensor FourierConvolutionAttentionImpl::normalize(
     const torch::Tensor& mixed) const {
   NoAutocast no_autocast; // which would make it float32
-  const auto normal = options.normalize()
-      ? at::rms_norm(mixed, {options.width()}, {}, 1e-6)
-      : mixed;
+  const auto normal = options.normalize() ? rms_norm(mixed) : mixed;
   return options.dropout() > 0
       ? at::dropout(normal, options.dropout(), is_training())
       : normal;

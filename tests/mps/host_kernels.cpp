@@ -34,7 +34,8 @@ Tensor on_cpu(const Tensor& t) {
       c10::Storage(
           c10::Storage::use_byte_size_t{},
           t.storage().nbytes(),
-          at::DataPtr(memory, memory, [](void*) {}, at::Device(at::kCPU)),
+          at::DataPtr(
+              memory, memory, [](void*) {}, at::Device(at::kCPU)),
           c10::GetCPUAllocator(),
           /*resizable=*/true),
       c10::DispatchKeySet(c10::DispatchKey::CPU),
@@ -86,8 +87,8 @@ Tensor empty_strided(
 }
 
 Tensor to_device(const Tensor& cpu) {
-  auto out = empty_strided(
-      cpu.sizes(), cpu.strides(), cpu.scalar_type(), {}, {}, {});
+  auto out =
+      empty_strided(cpu.sizes(), cpu.strides(), cpu.scalar_type(), {}, {}, {});
   on_cpu(out).copy_(cpu);
   return out;
 }
@@ -332,8 +333,7 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     (*stack)[i] = crossing.there((*stack)[i]);
   }
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
-  for (auto i = stack->size() - op.schema().returns().size();
-       i < stack->size();
+  for (auto i = stack->size() - op.schema().returns().size(); i < stack->size();
        ++i) {
     (*stack)[i] = crossing.back((*stack)[i]);
   }
@@ -352,8 +352,7 @@ Tensor attention(
     bool causal,
     std::optional<double> scale,
     bool gqa) {
-  check_rules(
-      "scaled_dot_product_attention", {q, k, v, mask, dropout, causal});
+  check_rules("scaled_dot_product_attention", {q, k, v, mask, dropout, causal});
   const bool graph = at::GradMode::is_enabled() &&
       (q.requires_grad() || k.requires_grad() || v.requires_grad());
   if (!graph && dropout == 0) {

@@ -3,6 +3,8 @@
 #include "mps/host_mps.h"
 #include "support.h"
 
+#include <ATen/ops/linalg_eig.h>
+#include <torch/fft.h>
 #include <torch/mps.h>
 #include <torch/nn/functional/loss.h>
 #include <torch/nn/modules/container/sequential.h>
@@ -10,8 +12,6 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/normalization.h>
 #include <torch/optim/adamw.h>
-#include <torch/fft.h>
-#include <ATen/ops/linalg_eig.h>
 
 using namespace signalllm;
 using namespace signalllm::test;
@@ -43,8 +43,7 @@ TEST_F(HostMpsTest, ComputesWhatTheCpuDoes) {
   };
   expect_same((there(a) * there(b) + 2).sin(), (a * b + 2).sin());
   expect_same(there(a).matmul(there(b).t()), a.matmul(b.t()));
-  expect_same(
-      torch::fft::irfft(torch::fft::rfft(there(a)) * 2, 6), a * 2);
+  expect_same(torch::fft::irfft(torch::fft::rfft(there(a)) * 2, 6), a * 2);
   expect_same(there(a).softmax(-1).cumsum(0), a.softmax(-1).cumsum(0));
   expect_same(
       there(a).roll(1, 0).flip(1).unfold(1, 3, 1).sum(-1),
@@ -60,8 +59,8 @@ TEST_F(HostMpsTest, Trains) {
       torch::nn::Embedding(50, 16),
       torch::nn::LayerNorm(torch::nn::LayerNormOptions({16})),
       torch::nn::Linear(16, 50));
-  auto copy = std::dynamic_pointer_cast<torch::nn::SequentialImpl>(
-      model->clone());
+  auto copy =
+      std::dynamic_pointer_cast<torch::nn::SequentialImpl>(model->clone());
   model->to(torch::kMPS);
   const auto tokens = torch::randint(50, {4, 7}, torch::kLong);
   const auto train = [&](torch::nn::SequentialImpl& m, const torch::Tensor& x) {
@@ -106,7 +105,8 @@ TEST_F(HostMpsTest, RefusesFloat64) {
   EXPECT_THROW(
       torch::zeros({2}, torch::dtype(torch::kDouble).device(torch::kMPS)),
       c10::TypeError);
-  EXPECT_THROW(torch::ones({2}, torch::kMPS).to(torch::kDouble), c10::TypeError);
+  EXPECT_THROW(
+      torch::ones({2}, torch::kMPS).to(torch::kDouble), c10::TypeError);
   // A number is none.
   EXPECT_EQ(
       (torch::ones({2}, torch::kMPS) * torch::tensor(2.0, torch::kDouble))
@@ -116,16 +116,18 @@ TEST_F(HostMpsTest, RefusesFloat64) {
 
 TEST_F(HostMpsTest, RefusesOperandsOnTwoDevices) {
   EXPECT_NE(
-      message_of([] { torch::ones({3}, torch::kMPS) + torch::ones({3}); })
-          .find("Expected all tensors to be on the same device"),
+      message_of([] {
+        torch::ones({3}, torch::kMPS) + torch::ones({3});
+      }).find("Expected all tensors to be on the same device"),
       std::string::npos);
 }
 
 TEST_F(HostMpsTest, RefusesWhatTorchHasNotForMps) {
   // In no version up to 2.15.
   EXPECT_NE(
-      message_of([] { at::linalg_eig(torch::eye(3, torch::kMPS)); })
-          .find("is not currently implemented for the MPS device"),
+      message_of([] {
+        at::linalg_eig(torch::eye(3, torch::kMPS));
+      }).find("is not currently implemented for the MPS device"),
       std::string::npos);
 }
 
@@ -156,7 +158,9 @@ TEST_F(HostMpsTest, RefusesFormsThatGoWrong) {
       },
       "odd length");
   expect_refused(
-      [] { torch::fft::rfft(torch::ones({1, 1, 1, 2, 8}, torch::kMPS)); },
+      [] {
+        torch::fft::rfft(torch::ones({1, 1, 1, 2, 8}, torch::kMPS));
+      },
       "four dimensions");
   expect_refused(
       [] {
@@ -169,7 +173,8 @@ TEST_F(HostMpsTest, RefusesFormsThatGoWrong) {
         auto t = torch::zeros({4, 2}, torch::kMPS);
         t.slice(0, 1).scatter_add_(
             0,
-            torch::zeros({1, 2}, torch::dtype(torch::kLong).device(torch::kMPS)),
+            torch::zeros(
+                {1, 2}, torch::dtype(torch::kLong).device(torch::kMPS)),
             torch::ones({1, 2}, torch::kMPS));
       },
       "slice with an offset");

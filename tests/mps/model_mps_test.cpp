@@ -145,7 +145,9 @@ TEST_F(MpsModelTest, Float64BecomesFloat32AndTheReportSaysSo) {
   SignalLLM model(small());
   model->to(torch::kDouble);
   const auto report = printed(optimize_for_mps(model, torch::kMPS));
-  EXPECT_NE(report.find("embedding.coefficients: Double -> Float"), std::string::npos) << report;
+  EXPECT_NE(
+      report.find("embedding.coefficients: Double -> Float"), std::string::npos)
+      << report;
   for (const auto& parameter : model->parameters()) {
     EXPECT_EQ(parameter.scalar_type(), torch::kFloat);
     EXPECT_TRUE(parameter.is_mps());
@@ -183,8 +185,9 @@ TEST_F(MpsPlantedTest, ATensorLeftOnTheCpu) {
   model->norm->weight.set_data(model->norm->weight.cpu());
   ASSERT_FALSE(model->norm->weight.is_mps());
   EXPECT_NE(
-      message_of([&] { model->forward(tokens(1, 9).to(torch::kMPS)); })
-          .find("same device"),
+      message_of([&] {
+        model->forward(tokens(1, 9).to(torch::kMPS));
+      }).find("same device"),
       std::string::npos);
 }
 
@@ -209,9 +212,9 @@ TEST_F(MpsModelTest, ReportsWhatAStepLaunches) {
     const auto forward = host_mps::counters().launches();
     y.backward();
     const auto step = host_mps::counters().launches();
-    std::cout << (optimized ? "optimized" : "standard") << " model, 2 layers: "
-              << forward << " operators forward, " << step
-              << " forward and backward\n";
+    std::cout << (optimized ? "optimized" : "standard")
+              << " model, 2 layers: " << forward << " operators forward, "
+              << step << " forward and backward\n";
     EXPECT_GT(forward, 0);
   }
 }
