@@ -22,6 +22,7 @@ Usage: ./run.sh COMMAND [ARGUMENTS]
                  the program's other commands (./run.sh train --help)
   build          build everything, run nothing
   format         format the C++ sources (format --check only looks)
+  docs           write the reference of the C++ interface to build/docs/html
   help           this text
 
 Each command first installs what is missing: Debian or Ubuntu packages (sudo
@@ -432,6 +433,23 @@ format() {
   fi
 }
 
+docs() {
+  command -v doxygen >/dev/null ||
+    if [ "$system" = Darwin ] && command -v brew >/dev/null; then
+      logged brew brew install doxygen || die "could not install doxygen: $(reason "$logs/brew.log")"
+    elif command -v apt-get >/dev/null; then
+      install_debian doxygen
+    else
+      die "no doxygen, and no apt-get or Homebrew to install it"
+    fi
+  mkdir -p "$root/build"
+  local version
+  version=$(sed -n 's/^#define SIGNALLLM_VERSION_[A-Z]* *//p' include/signalllm/version.h | paste -sd. -)
+  { cat docs/Doxyfile && echo "PROJECT_NUMBER = $version"; } | doxygen - ||
+    die "Doxygen has complaints"
+  say "Written: build/docs/html/index.html"
+}
+
 command=${1:-help}
 [ $# -eq 0 ] || shift
 case $command in
@@ -443,6 +461,7 @@ case $command in
     compile
     ;;
   format) format "$@" ;;
+  docs) docs ;;
   help | -h | --help) usage ;;
   *)
     usage >&2
