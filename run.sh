@@ -21,6 +21,8 @@ Usage: ./run.sh COMMAND [ARGUMENTS]
   train, eval, generate, evolve, visualize, bench [...]
                  the program's other commands (./run.sh train --help)
   build          build everything, run nothing
+  setup          install what the tests need, build nothing (for CMake's
+                 presets: cmake --workflow --preset dev)
   format         format the C++ sources (format --check only looks)
   docs           write the reference of the C++ interface to build/docs/html
   help           this text
@@ -460,6 +462,7 @@ case $command in
     configure ON
     compile
     ;;
+  setup) prepare test ;;
   format) format "$@" ;;
   docs) docs ;;
   help | -h | --help) usage ;;
