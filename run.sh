@@ -21,7 +21,10 @@ Usage: ./run.sh COMMAND [ARGUMENTS]
   train, eval, generate, evolve, visualize, bench [...]
                  the program's other commands (./run.sh train --help)
   build          build everything, run nothing
+  setup          install what the tests need, build nothing (for CMake's
+                 presets: cmake --workflow --preset dev)
   format         format the C++ sources (format --check only looks)
+  docs           write the reference of the C++ interface to build/docs/html
   help           this text
 
 Each command first installs what is missing: Debian or Ubuntu packages (sudo
@@ -432,6 +435,23 @@ format() {
   fi
 }
 
+docs() {
+  command -v doxygen >/dev/null ||
+    if [ "$system" = Darwin ] && command -v brew >/dev/null; then
+      logged brew brew install doxygen || die "could not install doxygen: $(reason "$logs/brew.log")"
+    elif command -v apt-get >/dev/null; then
+      install_debian doxygen
+    else
+      die "no doxygen, and no apt-get or Homebrew to install it"
+    fi
+  mkdir -p "$root/build"
+  local version
+  version=$(sed -n 's/^#define SIGNALLLM_VERSION_[A-Z]* *//p' include/signalllm/version.h | paste -sd. -)
+  { cat docs/Doxyfile && echo "PROJECT_NUMBER = $version"; } | doxygen - ||
+    die "Doxygen has complaints"
+  say "Written: build/docs/html/index.html"
+}
+
 command=${1:-help}
 [ $# -eq 0 ] || shift
 case $command in
@@ -442,7 +462,9 @@ case $command in
     configure ON
     compile
     ;;
+  setup) prepare test ;;
   format) format "$@" ;;
+  docs) docs ;;
   help | -h | --help) usage ;;
   *)
     usage >&2

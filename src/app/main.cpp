@@ -7,7 +7,10 @@
 #include <fmt/format.h>
 #include <torch/headeronly/version.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -89,9 +92,17 @@ int run_version(const Words&) {
 
 int main(int argc, char** argv) {
   using namespace signalllm::app;
+  // A limit on file sizes then fails the write, as a full disk does, and the
+  // error is told instead of the program killed.
+  std::signal(SIGXFSZ, SIG_IGN);
   std::string problem;
   try {
-    return run({argv + 1, argv + argc});
+    const int code = run({argv + 1, argv + argc});
+    if (code != 0 || (std::fflush(stdout) == 0 && std::ferror(stdout) == 0)) {
+      return code;
+    }
+    problem =
+        std::string("cannot write to standard output: ") + std::strerror(errno);
   } catch (const c10::Error& error) {
     problem = error.what_without_backtrace(); // the trace helps no user
   } catch (const std::bad_alloc&) {

@@ -63,6 +63,31 @@ SignalLLM make_model(const SignalLLMOptions& options, c10::Device device) {
   return model;
 }
 
+std::shared_ptr<data::Tokenizer> load_tokenizer(
+    const training::RunFolder& folder,
+    const SignalLLMOptions& model) {
+  const auto text = folder.read_text("tokenizer.json");
+  std::shared_ptr<data::Tokenizer> tokenizer;
+  try {
+    tokenizer = data::Tokenizer::from_json(text);
+  } catch (const c10::Error& error) {
+    TORCH_CHECK(
+        false,
+        folder.file("tokenizer.json"),
+        ": ",
+        error.what_without_backtrace());
+  }
+  TORCH_CHECK(
+      tokenizer->vocab_size() == model.vocab_size(),
+      folder.file("tokenizer.json"),
+      ": ",
+      tokenizer->vocab_size(),
+      " tokens, but vocab_size of the model in config.json is ",
+      model.vocab_size(),
+      "; the two must be of one run");
+  return tokenizer;
+}
+
 void report_damage(const std::vector<std::string>& problems) {
   for (const auto& problem : problems) {
     fmt::print(
@@ -83,9 +108,9 @@ TrainedModel load_run(const std::string& path, c10::Device device) {
   report_damage(problems);
   TrainedModel run;
   run.settings = settings_from_json(config, where);
-  run.tokenizer =
-      data::Tokenizer::from_json(folder.read_text("tokenizer.json"));
-  run.model = make_model(model_from_json(config, where), device);
+  const auto options = model_from_json(config, where);
+  run.tokenizer = load_tokenizer(folder, options);
+  run.model = make_model(options, device);
   auto tensors = checkpoint.model;
   for (const auto& [name, tensor] : checkpoint.average) {
     tensors[name] = tensor;

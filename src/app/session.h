@@ -22,6 +22,12 @@ data::Corpus read_text(const Settings& settings);
 /// operators.
 SignalLLM make_model(const SignalLLMOptions& options, c10::Device device);
 
+/// The tokenizer that a run was trained with. Throws naming the file where it
+/// is damaged or has another vocabulary than the model.
+std::shared_ptr<data::Tokenizer> load_tokenizer(
+    const training::RunFolder& folder,
+    const SignalLLMOptions& model);
+
 /// A trained model, to score or to write with.
 struct TrainedModel {
   SignalLLM model{nullptr};

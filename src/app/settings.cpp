@@ -1,5 +1,8 @@
 #include "app/settings.h"
 
+#include "app/nearest.h"
+#include "strict_json.h"
+
 #include <signalllm/version.h>
 
 #include <c10/util/Exception.h>
@@ -7,6 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
+#include <limits>
 #include <sstream>
 #include <type_traits>
 
@@ -15,14 +20,49 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json parse(const std::string& text, const std::string& where) {
-  auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  TORCH_CHECK(
-      json.is_object() && json.contains("settings") && json.contains("model") &&
-          json["settings"].is_object() && json["model"].is_object(),
-      where,
-      ": damaged: expected settings and model");
+nlohmann::json parse(const std::string& text, const std::string& where) {
+  auto json = parse_json_object(where, text);
+  for (const auto& [key, value] : json.items()) {
+    const std::vector<std::string> known{
+        "program", "torch", "settings", "model"};
+    TORCH_CHECK(
+        std::find(known.begin(), known.end(), key) != known.end(),
+        where,
+        ": unknown key '",
+        key,
+        "'",
+        did_you_mean(key, known));
+  }
+  for (const auto* part : {"settings", "model"}) {
+    TORCH_CHECK(
+        json.contains(part) && json[part].is_object(),
+        where,
+        ": damaged: expected settings and model, each an object");
+  }
   return json;
+}
+
+/// Whether the JSON value can become a `T` without losing anything.
+template <typename T>
+bool fits(const nlohmann::json& value) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    return value.is_string();
+  } else if constexpr (std::is_same_v<T, double>) {
+    return value.is_number();
+  } else if constexpr (std::is_unsigned_v<T>) {
+    return value.is_number_unsigned();
+  } else {
+    return value.is_number_integer() &&
+        (!value.is_number_unsigned() ||
+         value.get<uint64_t>() <=
+             static_cast<uint64_t>(std::numeric_limits<T>::max()));
+  }
+}
+
+/// A value of any kind, for a message.
+std::string shown(const nlohmann::json& value) {
+  constexpr auto replace = nlohmann::json::error_handler_t::replace;
+  return value.dump(-1, ' ', false, replace).substr(0, 60);
 }
 
 bool names_a_folder(const std::string& name) {
@@ -123,16 +163,36 @@ std::string to_toml(const Settings& settings) {
 Settings settings_from_json(const std::string& text, const std::string& where) {
   const auto json = parse(text, where)["settings"];
   Settings settings;
+  std::vector<std::string> known;
   visit_settings(
       settings, [&](const char*, const char* name, auto& value, auto) {
+        known.emplace_back(name);
         if (json.contains(name)) {
-          try {
-            json[name].get_to(value);
-          } catch (const Json::exception&) {
-            TORCH_CHECK(false, where, ": damaged: settings.", name);
-          }
+          TORCH_CHECK(
+              fits<std::decay_t<decltype(value)>>(json[name]),
+              where,
+              ": settings.",
+              name,
+              " is ",
+              shown(json[name]),
+              ", it must be ",
+              std::is_same_v<std::decay_t<decltype(value)>, std::string>
+                  ? "a text"
+                  : std::is_same_v<std::decay_t<decltype(value)>, double>
+                  ? "a number"
+                  : "a whole number");
+          json[name].get_to(value);
         }
       });
+  for (const auto& [key, value] : json.items()) {
+    TORCH_CHECK(
+        std::find(known.begin(), known.end(), key) != known.end(),
+        where,
+        ": unknown key 'settings.",
+        key,
+        "'",
+        did_you_mean(key, known));
+  }
   return settings;
 }
 
@@ -142,10 +202,21 @@ SignalLLMOptions model_from_json(
   std::map<std::string, std::string> values;
   const auto json = parse(text, where)["model"];
   for (const auto& [name, value] : json.items()) {
-    TORCH_CHECK(value.is_string(), where, ": damaged: model.", name);
+    TORCH_CHECK(
+        value.is_string(),
+        where,
+        ": model.",
+        name,
+        " is ",
+        shown(value),
+        ", it must be a text");
     values[name] = value.get<std::string>();
   }
-  return SignalLLMOptions::parse(values);
+  try {
+    return SignalLLMOptions::parse(values);
+  } catch (const c10::Error& error) {
+    TORCH_CHECK(false, where, ": ", error.what_without_backtrace());
+  }
 }
 
 void check(const Settings& s) {
@@ -165,6 +236,11 @@ void check(const Settings& s) {
         "'; there are ",
         c10::Join(", ", allowed));
   };
+  TORCH_CHECK(
+      s.dropout >= 0 && s.dropout < 1,
+      "--dropout is ",
+      s.dropout,
+      "; at least 0 and below 1");
   at_least("steps", s.steps, 1);
   at_least("batch", s.batch, 1);
   at_least("accumulate", s.accumulate, 1);

@@ -29,8 +29,11 @@ std::shared_ptr<data::Tokenizer> tokenizer_of(
     return data::make_tokenizer(
         settings.tokenizer, corpus.train + corpus.valid);
   }
-  return data::Tokenizer::from_json(
-      folder_of(settings).read_text("tokenizer.json"));
+  const auto folder = folder_of(settings);
+  return load_tokenizer(
+      folder,
+      model_from_json(
+          folder.read_text("config.json"), folder.file("config.json")));
 }
 
 } // namespace
@@ -41,6 +44,9 @@ TrainingRun::TrainingRun(const Settings& settings)
   check(settings_);
   set_threads(settings_.threads);
   const bool resume = !settings_.resume.empty();
+  if (resume) {
+    lock_ = folder_.reopen();
+  }
   corpus_ = read_text(settings_);
   tokenizer_ = tokenizer_of(settings_, corpus_);
   train_tokens_ = tokenizer_->encode(corpus_.train);
@@ -65,7 +71,7 @@ TrainingRun::TrainingRun(const Settings& settings)
       : model_options(settings_, tokenizer_->vocab_size());
   model_ = make_model(options, device_);
   if (!resume) {
-    folder_.create();
+    lock_ = folder_.create();
     folder_.write_text("tokenizer.json", tokenizer_->to_json());
   }
   folder_.write_text("config.json", to_json(settings_, options));

@@ -50,6 +50,7 @@ class TrainingRun {
 
   Settings settings_;
   training::RunFolder folder_;
+  training::RunLock lock_;
   c10::Device device_;
   data::Corpus corpus_;
   std::shared_ptr<data::Tokenizer> tokenizer_;

@@ -34,6 +34,7 @@ void refuse_compressed(const fs::path& path, std::string_view start) {
         (xz && extension == unpackers[0].first)) {
       TORCH_CHECK(
           false,
+          "read_corpus: ",
           path.string(),
           " is compressed; unpack it first: ",
           unpack,
@@ -49,7 +50,7 @@ std::string read_file(const fs::path& path, int64_t limit) {
   std::ifstream in(path, std::ios::binary);
   TORCH_CHECK(
       !error && in,
-      "cannot read ",
+      "read_corpus: cannot read ",
       path.string(),
       ": ",
       error ? error.message() : std::strerror(errno));
@@ -57,7 +58,7 @@ std::string read_file(const fs::path& path, int64_t limit) {
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   TORCH_CHECK(
       in.gcount() == static_cast<std::streamsize>(text.size()),
-      "cannot read ",
+      "read_corpus: cannot read ",
       path.string(),
       ": it ends early");
   refuse_compressed(path, text);
@@ -122,7 +123,7 @@ std::string read_folder(
   }
   TORCH_CHECK(
       count > 0,
-      "no files to read in the folder ",
+      "read_corpus: no files to read in the folder ",
       root.string(),
       "; endings that are read: ",
       wanted.size() > 6 ? "those of text and source files"
@@ -136,14 +137,20 @@ std::string read_path(
     const CorpusOptions& options,
     int64_t limit,
     int64_t& count) {
-  TORCH_CHECK(!path.empty(), "no file or folder to read was given");
-  TORCH_CHECK(fs::exists(path), "no such file or folder: ", path);
+  TORCH_CHECK(
+      !path.empty(),
+      "read_corpus: the path is empty; it must name a file or a folder");
+  TORCH_CHECK(fs::exists(path), "read_corpus: no such file or folder: ", path);
   if (fs::is_directory(path)) {
     return read_folder(path, options, limit, count);
   }
   ++count;
   auto text = read_file(path, limit);
-  TORCH_CHECK(!text.empty(), "the file ", path, " is empty");
+  TORCH_CHECK(
+      !text.empty(),
+      "read_corpus: the file ",
+      path,
+      " is empty; there must be text to learn in it");
   if (static_cast<int64_t>(text.size()) == limit) {
     text.resize(last_character(text)); // the limit may have cut it in two
   }
@@ -165,14 +172,14 @@ Corpus read_corpus(const CorpusOptions& options) {
   const double fraction = options.valid_fraction();
   TORCH_CHECK(
       fraction >= 0 && fraction < 1,
-      "the fraction to hold out is ",
+      "read_corpus: valid_fraction is ",
       fraction,
       "; it must be at least 0 and below 1");
   TORCH_CHECK(
       options.max_bytes() >= 0,
-      "max_bytes is ",
+      "read_corpus: max_bytes is ",
       options.max_bytes(),
-      "; 0 reads everything");
+      "; it must not be negative, 0 reads everything");
   const auto limit = options.max_bytes() == 0 ? unlimited : options.max_bytes();
   Corpus corpus;
   try {
@@ -183,7 +190,12 @@ Corpus read_corpus(const CorpusOptions& options) {
       return corpus;
     }
   } catch (const fs::filesystem_error& error) {
-    TORCH_CHECK(false, "cannot read ", error.what());
+    TORCH_CHECK(
+        false,
+        "read_corpus: cannot read ",
+        error.path1().empty() ? options.path() : error.path1().string(),
+        ": ",
+        error.code().message());
   }
   const auto length = static_cast<double>(corpus.train.size());
   const auto cut = character_boundary(

@@ -1,6 +1,7 @@
 #include <signalllm/data/tokenizer.h>
 
 #include "data/utf8.h"
+#include "strict_json.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -124,7 +125,7 @@ at::Tensor CharTokenizer::encode(std::string_view text) const {
         std::lower_bound(characters_.begin(), characters_.end(), character);
     TORCH_CHECK(
         found != characters_.end() && *found == character,
-        "the character ",
+        "CharTokenizer::encode: the character ",
         show_character(character),
         " at offset ",
         start,
@@ -166,9 +167,9 @@ std::string CharTokenizer::to_json() const {
 }
 
 std::shared_ptr<Tokenizer> Tokenizer::from_json(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json_object("Tokenizer::from_json", text);
   const auto field = [&](const char* name) -> std::string {
-    return json.is_object() && json.contains(name) && json[name].is_string()
+    return json.contains(name) && json[name].is_string()
         ? json[name].get<std::string>()
         : "";
   };

@@ -17,7 +17,7 @@ bool continues(unsigned char byte) {
       hex, sizeof hex, "0x%02X", static_cast<unsigned char>(text[position]));
   TORCH_CHECK(
       false,
-      "the text is not UTF-8: byte ",
+      "CharTokenizer: the text is not UTF-8: byte ",
       hex,
       " at offset ",
       position,

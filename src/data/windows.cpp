@@ -9,15 +9,23 @@
 namespace signalllm::data {
 namespace {
 
-void check(const at::Tensor& tokens, int64_t context) {
-  TORCH_CHECK(context >= 1, "the context is ", context, "; at least 1 needed");
+void check(const char* who, const at::Tensor& tokens, int64_t context) {
+  TORCH_CHECK(
+      context >= 1, who, ": the context is ", context, "; at least 1 needed");
   TORCH_CHECK(
       tokens.dim() == 1 && tokens.is_cpu() &&
           at::isIntegralType(tokens.scalar_type(), /*includeBool=*/false),
-      "tokens must be a 1-D integer tensor on the CPU");
+      who,
+      ": tokens must be a 1-D integer tensor on the CPU, got ",
+      tokens.scalar_type(),
+      " ",
+      tokens.sizes(),
+      " on ",
+      tokens.device());
   TORCH_CHECK(
       tokens.numel() > context,
-      "the text has ",
+      who,
+      ": the text has ",
       tokens.numel(),
       " tokens, too short for a context of ",
       context,
@@ -46,11 +54,15 @@ Batch split(const std::vector<at::Tensor>& windows) {
 
 RandomWindows::RandomWindows(at::Tensor tokens, int64_t context, uint64_t seed)
     : tokens_(std::move(tokens)), context_(context), seed_(seed) {
-  check(tokens_, context_);
+  check("RandomWindows", tokens_, context_);
 }
 
 Batch RandomWindows::rows(int64_t first, int64_t count) const {
-  TORCH_CHECK(count >= 1, "the batch is ", count, " rows; at least 1 needed");
+  TORCH_CHECK(
+      count >= 1,
+      "RandomWindows::rows: the batch is ",
+      count,
+      " rows; at least 1 needed");
   // The modulo's bias is below places / 2^64.
   const auto places = static_cast<uint64_t>(tokens_.numel() - context_);
   const uint64_t stream = mix(seed_ + 0x9e3779b97f4a7c15);
@@ -67,7 +79,7 @@ Batch RandomWindows::rows(int64_t first, int64_t count) const {
 
 ConsecutiveWindows::ConsecutiveWindows(at::Tensor tokens, int64_t context)
     : tokens_(std::move(tokens)), context_(context) {
-  check(tokens_, context_);
+  check("ConsecutiveWindows", tokens_, context_);
 }
 
 int64_t ConsecutiveWindows::size() const {
@@ -78,7 +90,11 @@ Batch ConsecutiveWindows::rows(int64_t first, int64_t count) const {
   std::vector<at::Tensor> windows;
   const auto last = std::min(first + count, size());
   TORCH_CHECK(
-      first >= 0 && first < last, "no window number ", first, " of ", size());
+      first >= 0 && first < last,
+      "ConsecutiveWindows::rows: no window number ",
+      first,
+      " of ",
+      size());
   for (int64_t row = first; row < last; ++row) {
     windows.push_back(tokens_.narrow(0, row * context_, context_ + 1));
   }

@@ -1,5 +1,7 @@
 #include <signalllm/nn/embedding.h>
 
+#include "nn/token_check.h"
+
 #include <ATen/ops/arange.h>
 #include <ATen/ops/atan2.h>
 #include <ATen/ops/cat.h>
@@ -90,6 +92,14 @@ torch::Tensor SpectralEmbeddingImpl::weight() const {
 }
 
 torch::Tensor SpectralEmbeddingImpl::forward(const torch::Tensor& tokens) {
+  TORCH_CHECK(
+      tokens.scalar_type() == torch::kLong ||
+          tokens.scalar_type() == torch::kInt,
+      "SpectralEmbedding: tokens are ",
+      tokens.scalar_type(),
+      ", they must be int64 or int32");
+  check_token_range(
+      "SpectralEmbedding", tokens, "num_embeddings", options.num_embeddings());
   return at::embedding(weight(), tokens);
 }
 

@@ -1,5 +1,7 @@
 #include <signalllm/nn/model.h>
 
+#include "nn/token_check.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
@@ -38,7 +40,10 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .activation(options.activation());
 }
 
-void check_tokens(const char* function, const torch::Tensor& tokens) {
+void check_tokens(
+    const char* function,
+    const torch::Tensor& tokens,
+    int64_t vocab_size) {
   TORCH_CHECK(
       tokens.dim() == 2 && tokens.size(1) >= 1 &&
           tokens.scalar_type() == torch::kLong,
@@ -49,6 +54,11 @@ void check_tokens(const char* function, const torch::Tensor& tokens) {
       " of shape ",
       tokens.sizes(),
       ", they must be int64 [batch, length] with length >= 1");
+  check_token_range(
+      ("SignalLLM::" + std::string(function)).c_str(),
+      tokens,
+      "vocab_size",
+      vocab_size);
 }
 
 /// Eval mode for as long as it lives.
@@ -185,7 +195,7 @@ torch::Tensor SignalLLMImpl::embedding_weight() const {
 }
 
 torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
-  check_tokens("forward", tokens);
+  check_tokens("forward", tokens, options.vocab_size());
   // Both ends share one E; its gradient arrives from both.
   auto table = embedding_weight();
   return hidden(tokens, table).matmul(table.t());
@@ -243,7 +253,7 @@ SignalLLMState SignalLLMImpl::make_state(int64_t batch) {
 torch::Tensor SignalLLMImpl::forward_incremental(
     const torch::Tensor& tokens,
     SignalLLMState& state) {
-  check_tokens("forward_incremental", tokens);
+  check_tokens("forward_incremental", tokens, options.vocab_size());
   TORCH_CHECK(
       tokens.size(0) == state.batch && state.blocks.size() == blocks->size(),
       "SignalLLM::forward_incremental: tokens have batch ",
@@ -276,7 +286,7 @@ torch::Tensor SignalLLMImpl::generate(
     const torch::Tensor& prompt,
     const GenerateOptions& generate_options,
     const std::function<bool(const torch::Tensor&)>& on_token) {
-  check_tokens("generate", prompt);
+  check_tokens("generate", prompt, options.vocab_size());
   TORCH_CHECK(
       generate_options.max_new_tokens() >= 0,
       "SignalLLM::generate: max_new_tokens is ",

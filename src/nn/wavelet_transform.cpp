@@ -3,6 +3,7 @@
 #include "ops/causal_wavedec.h"
 #include "ops/wavedec.h"
 #include "ops/waverec.h"
+#include "text.h"
 
 #include <signalllm/functional.h>
 
@@ -40,10 +41,12 @@ WaveletTransformImpl::WaveletTransformImpl(
   TORCH_CHECK(
       std::find(modes().begin(), modes().end(), options.mode()) !=
           modes().end(),
-      "WaveletTransform: mode is '",
+      "WaveletTransform: mode '",
       options.mode(),
-      "', allowed are ",
-      modes());
+      "' is unknown; did you mean '",
+      nearest(options.mode(), modes()),
+      "'? Allowed: ",
+      join(modes()));
   TORCH_CHECK(
       options.channels() >= 0 && (options.learned() || options.channels() == 0),
       "WaveletTransform: channels is ",

@@ -44,6 +44,19 @@ at::Tensor detail::causal_wavedec_backward_filter(
   return op.call(grads, input, lo, dim);
 }
 
+namespace {
+
+void check_causal_level(std::string_view op, int64_t level) {
+  TORCH_CHECK(
+      level >= 0 && level < 62,
+      op,
+      ": level ",
+      level,
+      " is not allowed; 0 to 61");
+}
+
+} // namespace
+
 Signal check_causal_wavedec(
     std::string_view op,
     const at::Tensor& input,
@@ -52,12 +65,7 @@ Signal check_causal_wavedec(
     int64_t dim) {
   const auto s = check_signal(op, input, dim);
   check_filter(op, "lo", lo, input, s);
-  TORCH_CHECK(
-      level >= 0 && level < 62,
-      op,
-      ": level ",
-      level,
-      " is not allowed; 0 to 61");
+  check_causal_level(op, level);
   return s;
 }
 
@@ -167,9 +175,11 @@ namespace {
 
 std::vector<at::Tensor> causal_wavedec_meta(
     const at::Tensor& input,
-    const at::Tensor&,
+    const at::Tensor& lo,
     int64_t level,
-    int64_t) {
+    int64_t dim) {
+  check_symbolic("causal_wavedec", input, dim, {{"lo", lo}});
+  check_causal_level("causal_wavedec", level);
   std::vector<at::Tensor> out;
   for (int64_t j = 0; j <= level; ++j) {
     out.push_back(at::empty_symint(input.sym_sizes(), input.options()));

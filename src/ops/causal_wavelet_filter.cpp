@@ -217,10 +217,15 @@ namespace {
 
 at::Tensor same_meta(
     const at::Tensor& input,
-    const at::Tensor&,
-    const at::Tensor&,
-    const at::Tensor&,
-    int64_t) {
+    const at::Tensor& lo,
+    const at::Tensor& hi,
+    const at::Tensor& weight,
+    int64_t dim) {
+  check_symbolic(
+      "causal_wavelet_filter",
+      input,
+      dim,
+      {{"lo", lo}, {"hi", hi}, {"weight", weight}});
   return at::empty_symint(input.sym_sizes(), input.options());
 }
 

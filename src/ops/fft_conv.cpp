@@ -219,9 +219,14 @@ namespace {
 
 at::Tensor fft_conv_meta(
     const at::Tensor& input,
-    const at::Tensor&,
-    const std::optional<at::Tensor>&,
+    const at::Tensor& kernel,
+    const std::optional<at::Tensor>& skip,
     bool) {
+  check_symbolic(
+      "fft_conv",
+      input,
+      -1,
+      {{"kernel", kernel}, {"skip", skip.value_or(kernel)}});
   return at::empty_symint(input.sym_sizes(), input.options());
 }
 

@@ -123,10 +123,18 @@ namespace {
 
 at::Tensor gated_meta(
     const at::Tensor& input,
-    const at::Tensor&,
-    const at::Tensor&,
-    const at::Tensor&,
-    const std::optional<at::Tensor>&) {
+    const at::Tensor& gate_in,
+    const at::Tensor& gate_out,
+    const at::Tensor& kernel,
+    const std::optional<at::Tensor>& skip) {
+  check_symbolic(
+      "gated_fft_conv",
+      input,
+      -1,
+      {{"gate_in", gate_in},
+       {"gate_out", gate_out},
+       {"kernel", kernel},
+       {"skip", skip.value_or(kernel)}});
   return at::empty_symint(input.sym_sizes(), input.options());
 }
 

@@ -96,9 +96,13 @@ namespace {
 
 at::Tensor iswt_meta(
     at::TensorList coeffs,
-    const at::Tensor&,
-    const at::Tensor&,
-    int64_t) {
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    int64_t dim) {
+  TORCH_CHECK(
+      !coeffs.empty(), "iswt: coeffs is empty; it must hold at least cA");
+  check_symbolic(
+      "iswt", coeffs[0], dim, {{"rec_lo", rec_lo}, {"rec_hi", rec_hi}});
   return at::empty_symint(coeffs[0].sym_sizes(), coeffs[0].options());
 }
 

@@ -10,7 +10,10 @@ std::vector<int64_t> Signal::sizes_for(int64_t new_length) const {
   return out;
 }
 
-Signal check_signal(std::string_view op, const at::Tensor& input, int64_t dim) {
+namespace {
+
+/// `dim` counted from the front.
+int64_t check_axis(std::string_view op, const at::Tensor& input, int64_t dim) {
   TORCH_CHECK(
       at::isFloatingType(input.scalar_type()),
       op,
@@ -30,8 +33,50 @@ Signal check_signal(std::string_view op, const at::Tensor& input, int64_t dim) {
       " to ",
       rank - 1,
       rank == 1 ? " (a signal of rank 1 needs dim=-1)" : "");
+  return dim < 0 ? dim + rank : dim;
+}
+
+void check_device(
+    std::string_view op,
+    std::string_view argument,
+    const at::Tensor& tensor,
+    const at::Tensor& input) {
+  TORCH_CHECK(
+      tensor.device() == input.device(),
+      op,
+      ": ",
+      argument,
+      " is on ",
+      tensor.device(),
+      " but input is on ",
+      input.device(),
+      "; move one of them");
+}
+
+} // namespace
+
+int64_t check_symbolic(
+    std::string_view op,
+    const at::Tensor& input,
+    int64_t dim,
+    std::initializer_list<std::pair<std::string_view, at::Tensor>> beside) {
+  const auto axis = check_axis(op, input, dim);
+  for (const auto& [argument, tensor] : beside) {
+    check_device(op, argument, tensor, input);
+    TORCH_CHECK(
+        tensor.dim() >= 1,
+        op,
+        ": ",
+        argument,
+        " must have rank 1 or more, got a scalar");
+  }
+  return axis;
+}
+
+Signal check_signal(std::string_view op, const at::Tensor& input, int64_t dim) {
   Signal s;
-  s.dim = dim < 0 ? dim + rank : dim;
+  s.dim = check_axis(op, input, dim);
+  const int64_t rank = input.dim();
   s.sizes = input.sizes().vec();
   for (int64_t i = 0; i < rank; ++i) {
     (i < s.dim ? s.batch : i == s.dim ? s.length : s.inner) *= s.sizes[i];
@@ -90,16 +135,7 @@ void check_filter(
       accumulate_type(input.scalar_type()) == input.scalar_type()
           ? ""
           : " or Float");
-  TORCH_CHECK(
-      filter.device() == input.device(),
-      op,
-      ": ",
-      argument,
-      " is on ",
-      filter.device(),
-      " but input is on ",
-      input.device(),
-      "; move one of them");
+  check_device(op, argument, filter, input);
 }
 
 void check_filters(
@@ -138,18 +174,22 @@ void check_filters(
       " taps; an even number is needed (pad one end with a zero)");
 }
 
-std::vector<int64_t> analysis_lengths(
-    std::string_view op,
-    Mode mode,
-    int64_t length,
-    int64_t taps,
-    int64_t level) {
+void check_level(std::string_view op, int64_t level) {
   TORCH_CHECK(
       level >= -1,
       op,
       ": level ",
       level,
       " is not allowed; 0 or more, or -1 for the largest useful level");
+}
+
+std::vector<int64_t> analysis_lengths(
+    std::string_view op,
+    Mode mode,
+    int64_t length,
+    int64_t taps,
+    int64_t level) {
+  check_level(op, level);
   if (level == -1) {
     level = max_level(length, taps);
   }

@@ -4,7 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <initializer_list>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #pragma GCC visibility push(default) // the plug-in and the tests use it
@@ -27,6 +29,16 @@ struct Signal {
 
 /// Checks dtype, rank, dim and length of an input; messages begin with `op`.
 Signal check_signal(std::string_view op, const at::Tensor& input, int64_t dim);
+
+/// What a Meta kernel checks of an input and of the tensors beside it, without
+/// a look at sizes, which may be symbolic: dtype, rank, dim, device. Such a
+/// kernel also gets calls that mix the device meta with another. Returns `dim`
+/// counted from the front.
+int64_t check_symbolic(
+    std::string_view op,
+    const at::Tensor& input,
+    int64_t dim,
+    std::initializer_list<std::pair<std::string_view, at::Tensor>> beside);
 
 /// A canonical view or copy `[batch, length, inner]`.
 at::Tensor canonical(const at::Tensor& input, const Signal& signal);
@@ -54,6 +66,9 @@ void check_filters(
     const at::Tensor& input,
     const Signal& signal,
     bool even);
+
+/// Checks that `level` is 0 or more, or -1.
+void check_level(std::string_view op, int64_t level);
 
 /// Lengths of all levels of an analysis, the input's first. `level` -1 means
 /// the largest useful one. Raises where PyWavelets raises.

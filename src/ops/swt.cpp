@@ -145,9 +145,11 @@ namespace {
 std::vector<at::Tensor> swt_meta(
     const at::Tensor& input,
     const at::Tensor& dec_lo,
-    const at::Tensor&,
+    const at::Tensor& dec_hi,
     int64_t level,
     int64_t dim) {
+  check_symbolic("swt", input, dim, {{"dec_lo", dec_lo}, {"dec_hi", dec_hi}});
+  check_level("swt", level);
   if (level == -1) {
     level = max_level(
         input.sym_size(dim).guard_int(__FILE__, __LINE__),

@@ -232,7 +232,9 @@ std::vector<at::Tensor> wavedec_meta(
     std::string_view mode_name,
     int64_t dim) {
   const auto mode = parse_mode("wavedec", mode_name);
-  const int64_t d = dim < 0 ? dim + input.dim() : dim;
+  const auto d = check_symbolic(
+      "wavedec", input, dim, {{"dec_lo", dec_lo}, {"dec_hi", dec_hi}});
+  check_level("wavedec", level);
   const int64_t taps = dec_lo.sym_size(-1).guard_int(__FILE__, __LINE__);
   auto sizes = input.sym_sizes().vec();
   if (level == -1) {

@@ -296,12 +296,25 @@ std::vector<at::Tensor> backward_input_composite(
 at::Tensor waverec_meta(
     at::TensorList coeffs,
     const at::Tensor& rec_lo,
-    const at::Tensor&,
+    const at::Tensor& rec_hi,
     std::string_view mode_name,
     int64_t dim) {
   const auto mode = parse_mode("waverec", mode_name);
+  TORCH_CHECK(
+      !coeffs.empty(), "waverec: coeffs is empty; it must hold at least cA");
+  const auto d = check_symbolic(
+      "waverec", coeffs[0], dim, {{"rec_lo", rec_lo}, {"rec_hi", rec_hi}});
+  for (const auto& c : coeffs) {
+    check_symbolic("waverec", coeffs[0], dim, {{"coeffs", c}});
+    TORCH_CHECK(
+        c.dim() == coeffs[0].dim(),
+        "waverec: coeffs have ranks ",
+        coeffs[0].dim(),
+        " and ",
+        c.dim(),
+        "; they must have one");
+  }
   auto sizes = coeffs.back().sym_sizes().vec();
-  const int64_t d = dim < 0 ? dim + coeffs[0].dim() : dim;
   if (coeffs.size() > 1) {
     const auto taps = rec_lo.sym_size(-1);
     sizes[d] =

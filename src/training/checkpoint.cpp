@@ -1,12 +1,15 @@
 #include <signalllm/training/checkpoint.h>
 
+#include "training/checkpoint_state.h"
 #include "training/durable_file.h"
 
 #include <c10/util/Exception.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -28,40 +31,27 @@ std::string folder_name(int64_t step) {
   return name;
 }
 
-/// Size and checksum of a file as the disk has it.
-Json fingerprint(const std::string& path) {
-  const MappedFile file(path);
-  return {
-      {"bytes", file.size()},
-      {"crc32c", crc32c({file.data(), static_cast<std::size_t>(file.size())})}};
-}
-
-/// The state with a checksum over itself.
-std::string seal(Json state) {
-  state["crc32c"] = crc32c(state.dump());
-  return state.dump(2) + "\n";
-}
-
-Json unseal(const std::string& path, const std::string& text) {
-  auto state = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  TORCH_CHECK(
-      state.is_object() && state.contains("crc32c") &&
-          state["crc32c"].is_number_unsigned(),
-      path,
-      ": damaged: not the state of a checkpoint");
-  const auto expected = state["crc32c"].get<uint32_t>();
-  state.erase("crc32c");
-  TORCH_CHECK(
-      crc32c(state.dump()) == expected, path, ": damaged: wrong checksum");
-  return state;
-}
-
 std::string read_all(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in, "cannot read ", path);
+  TORCH_CHECK(in, "RunFolder: cannot read ", path, ": ", std::strerror(errno));
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
+}
+
+void write_checkpoint(const RunFolder& folder, const Checkpoint& checkpoint) {
+  fs::create_directory(folder.path());
+  CheckpointState sealed{checkpoint.step, {}, checkpoint.state};
+  const auto put = [&](const char* part, const TensorMap& tensors) {
+    save_safetensors(folder.file(part), {tensors, {{"format", "pt"}}});
+    sealed.files[part] = fingerprint(folder.file(part));
+  };
+  put("model.safetensors", checkpoint.model);
+  put("optimizer.safetensors", checkpoint.optimizer);
+  if (!checkpoint.average.empty()) {
+    put("average.safetensors", checkpoint.average);
+  }
+  folder.write_text("state.json", write_state(sealed));
 }
 
 } // namespace
@@ -70,31 +60,57 @@ std::string RunFolder::file(const std::string& name) const {
   return (fs::path(path_) / name).string();
 }
 
-void RunFolder::create() const {
-  TORCH_CHECK(
-      !fs::exists(file("config.json")),
-      "the folder ",
-      path_,
-      " already holds a run; go on with it (--resume ",
-      path_,
-      ") or choose another --out");
+RunLock RunFolder::create() const {
+  const auto check_empty = [&] {
+    std::error_code ignored; // where we cannot look, writing says why
+    TORCH_CHECK(
+        !fs::exists(file("config.json"), ignored),
+        "RunFolder::create: the folder ",
+        path_,
+        " already holds a run; go on with it (--resume ",
+        path_,
+        ") or choose another --out");
+  };
+  check_empty();
   std::error_code error;
   fs::create_directories(path_, error);
-  TORCH_CHECK(!error, "cannot make the folder ", path_, ": ", error.message());
+  TORCH_CHECK(
+      !error,
+      "RunFolder::create: cannot make the folder ",
+      path_,
+      ": ",
+      error.message());
+  RunLock lock(path_);
+  check_empty(); // another process may have been quicker
+  return lock;
+}
+
+RunLock RunFolder::reopen() const {
+  check_exists();
+  return RunLock(path_);
 }
 
 void RunFolder::check_exists() const {
-  TORCH_CHECK(fs::is_directory(path_), "no such run folder: ", path_);
+  std::error_code error;
+  const bool there = fs::is_directory(path_, error);
+  const bool missing = !error || error == std::errc::no_such_file_or_directory;
   TORCH_CHECK(
-      fs::exists(file("config.json")),
-      "the folder ",
+      there,
+      "RunFolder: no such run folder: ",
+      path_,
+      missing ? "" : ": " + error.message());
+  const bool holds = fs::exists(file("config.json"), error);
+  TORCH_CHECK(!error, "RunFolder: cannot read ", path_, ": ", error.message());
+  TORCH_CHECK(
+      holds,
+      "RunFolder: the folder ",
       path_,
       " holds no run: it has no config.json");
 }
 
 void RunFolder::write_text(const std::string& name, const std::string& text)
     const {
-  write_durably(file(name), text);
+  write_durably("RunFolder", file(name), text);
 }
 
 std::string RunFolder::read_text(const std::string& name) const {
@@ -104,7 +120,9 @@ std::string RunFolder::read_text(const std::string& name) const {
 std::vector<int64_t> RunFolder::checkpoints() const {
   std::vector<int64_t> steps;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path_, error)) {
+  const fs::directory_iterator entries(path_, error);
+  TORCH_CHECK(!error, "RunFolder: cannot read ", path_, ": ", error.message());
+  for (const auto& entry : entries) {
     const auto name = entry.path().filename().string();
     const auto digits = name.substr(std::min(name.size(), sizeof "checkpoint"));
     if (name.starts_with(prefix) && !digits.empty() && digits.size() < 19 &&
@@ -125,26 +143,17 @@ void RunFolder::save(const Checkpoint& checkpoint, int64_t keep) const {
   }
   const auto name = folder_name(checkpoint.step);
   const RunFolder aside(file("tmp-" + name));
-  fs::create_directory(aside.path());
-  Json files;
-  const auto put = [&](const char* part, const TensorMap& tensors) {
-    save_safetensors(aside.file(part), {tensors, {{"format", "pt"}}});
-    files[part] = fingerprint(aside.file(part));
-  };
-  put("model.safetensors", checkpoint.model);
-  put("optimizer.safetensors", checkpoint.optimizer);
-  if (!checkpoint.average.empty()) {
-    put("average.safetensors", checkpoint.average);
+  try {
+    write_checkpoint(aside, checkpoint);
+    fs::remove_all(file(name)); // the same step, saved before
+    fs::rename(aside.path(), file(name));
+  } catch (...) {
+    // A disk that is full gets its room back.
+    std::error_code ignored;
+    fs::remove_all(aside.path(), ignored);
+    throw;
   }
-  aside.write_text(
-      "state.json",
-      seal(
-          {{"step", checkpoint.step},
-           {"files", files},
-           {"state", Json::parse(checkpoint.state)}}));
-  fs::remove_all(file(name)); // the same step, saved before
-  fs::rename(aside.path(), file(name));
-  sync_folder(path_);
+  sync_folder("RunFolder", path_);
   const auto steps = checkpoints();
   const auto count = static_cast<int64_t>(steps.size());
   for (int64_t i = 0; keep > 0 && i < count - keep; ++i) {
@@ -154,14 +163,16 @@ void RunFolder::save(const Checkpoint& checkpoint, int64_t keep) const {
 
 Checkpoint RunFolder::load(int64_t step) const {
   const RunFolder folder(file(folder_name(step)));
-  const auto sealed =
-      unseal(folder.file("state.json"), folder.read_text("state.json"));
+  auto read = read_state(
+      "RunFolder::load: " + folder.file("state.json"),
+      folder.read_text("state.json"));
   Checkpoint checkpoint;
-  checkpoint.step = sealed["step"].get<int64_t>();
-  checkpoint.state = sealed["state"].dump();
-  for (const auto& [name, expected] : sealed["files"].items()) {
+  checkpoint.step = read.step;
+  checkpoint.state = std::move(read.state);
+  for (const auto& [name, expected] : read.files) {
     TORCH_CHECK(
         fingerprint(folder.file(name)) == expected,
+        "RunFolder::load: ",
         folder.file(name),
         ": damaged: wrong size or checksum");
     auto tensors = load_safetensors(folder.file(name)).tensors;
@@ -187,12 +198,16 @@ Checkpoint RunFolder::load_latest(std::vector<std::string>* problems) const {
   }
   TORCH_CHECK(
       steps.empty(),
-      "no checkpoint in ",
+      "RunFolder::load_latest: no checkpoint in ",
       path_,
       " is whole (",
       steps.size(),
       " damaged)");
-  TORCH_CHECK(false, "the run in ", path_, " has no checkpoint yet");
+  TORCH_CHECK(
+      false,
+      "RunFolder::load_latest: the run in ",
+      path_,
+      " has no checkpoint yet");
 }
 
 void RunFolder::truncate_log(int64_t step) const {

@@ -15,20 +15,21 @@
 namespace signalllm::training {
 namespace {
 
-[[noreturn]] void fail(const char* verb, const std::string& path) {
-  const auto reason = std::strerror(errno);
-  TORCH_CHECK(false, "cannot ", verb, " ", path, ": ", reason);
+[[noreturn]] void
+fail(const std::string& who, const char* verb, const std::string& path) {
+  const auto* reason = std::strerror(errno);
+  TORCH_CHECK(false, who, ": cannot ", verb, " ", path, ": ", reason);
 }
 
 } // namespace
 
-DurableFile::DurableFile(std::string path)
-    : path_(std::move(path)),
+DurableFile::DurableFile(std::string who, std::string path)
+    : who_(std::move(who)), path_(std::move(path)),
       temporary_(path_ + ".tmp-" + std::to_string(::getpid())),
       descriptor_(
           ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644)) {
   if (descriptor_ < 0) {
-    fail("write", path_);
+    fail(who_, "write", path_);
   }
 }
 
@@ -47,7 +48,7 @@ void DurableFile::write(const void* data, std::size_t size) {
       continue;
     }
     if (written < 0) {
-      fail("write", path_);
+      fail(who_, "write", path_);
     }
     bytes += written;
     size -= written;
@@ -57,34 +58,42 @@ void DurableFile::write(const void* data, std::size_t size) {
 void DurableFile::commit() {
   if (::fsync(descriptor_) != 0 ||
       ::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    fail("write", path_);
+    fail(who_, "write", path_);
   }
   ::close(descriptor_);
   descriptor_ = -1;
   const auto parent = std::filesystem::path(path_).parent_path().string();
-  sync_folder(parent.empty() ? "." : parent);
+  sync_folder(who_, parent.empty() ? "." : parent);
 }
 
-void write_durably(const std::string& path, std::string_view text) {
-  DurableFile file(path);
+void write_durably(
+    const std::string& who,
+    const std::string& path,
+    std::string_view text) {
+  DurableFile file(who, path);
   file.write(text.data(), text.size());
   file.commit();
 }
 
-void sync_folder(const std::string& path) {
+void sync_folder(const std::string& who, const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY);
   if (descriptor < 0) {
-    fail("open the folder", path);
+    fail(who, "open the folder", path);
   }
   ::fsync(descriptor); // some file systems refuse it for folders: no matter
   ::close(descriptor);
 }
 
-MappedFile::MappedFile(const std::string& path) {
+MappedFile::MappedFile(const std::string& who, const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY);
   struct stat status {};
   if (descriptor < 0 || ::fstat(descriptor, &status) != 0) {
-    fail("read", path);
+    fail(who, "read", path);
+  }
+  if (S_ISDIR(status.st_mode)) {
+    ::close(descriptor);
+    errno = EISDIR;
+    fail(who, "read", path);
   }
   size_ = status.st_size;
   if (size_ > 0) {
@@ -97,7 +106,7 @@ MappedFile::MappedFile(const std::string& path) {
         0);
     ::close(descriptor);
     if (address == MAP_FAILED) {
-      fail("map", path);
+      fail(who, "map", path);
     }
     data_ = static_cast<char*>(address);
   } else {

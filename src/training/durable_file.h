@@ -9,10 +9,11 @@ namespace signalllm::training {
 
 /// A file that appears under its name whole or not at all: written under a
 /// temporary name, synced, then renamed by `commit`. Without `commit` nothing
-/// is left behind. Failures throw `c10::Error` naming the path and the reason.
+/// is left behind. Failures throw `c10::Error` that begins with `who`, the
+/// function that the user called, and names the path and the reason.
 class DurableFile {
  public:
-  explicit DurableFile(std::string path);
+  DurableFile(std::string who, std::string path);
   ~DurableFile();
   DurableFile(const DurableFile&) = delete;
   DurableFile& operator=(const DurableFile&) = delete;
@@ -21,20 +22,24 @@ class DurableFile {
   void commit();
 
  private:
+  std::string who_;
   std::string path_;
   std::string temporary_;
   int descriptor_;
 };
 
-void write_durably(const std::string& path, std::string_view text);
+void write_durably(
+    const std::string& who,
+    const std::string& path,
+    std::string_view text);
 
 /// Makes a renaming inside the folder survive a power failure.
-void sync_folder(const std::string& path);
+void sync_folder(const std::string& who, const std::string& path);
 
 /// A file mapped privately: reading is on demand, writing stays in memory.
 class MappedFile {
  public:
-  explicit MappedFile(const std::string& path);
+  MappedFile(const std::string& who, const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;

@@ -31,18 +31,20 @@ class Log {
  public:
   explicit Log(const std::optional<RunFolder>& folder) {
     if (folder) {
-      out_.open(folder->file("log.jsonl"), std::ios::app);
-      TORCH_CHECK(out_, "cannot write ", folder->file("log.jsonl"));
+      path_ = folder->file("log.jsonl");
+      out_.open(path_, std::ios::app);
+      TORCH_CHECK(out_, "fit: cannot write ", path_);
     }
   }
   void write(const LogLine& line) {
     if (out_.is_open()) {
       out_ << line.dump() << std::endl; // flushed: people watch it grow
-      TORCH_CHECK(out_, "cannot write the log: is the disk full?");
+      TORCH_CHECK(out_, "fit: cannot write ", path_, ": is the disk full?");
     }
   }
 
  private:
+  std::string path_;
   std::ofstream out_;
 };
 

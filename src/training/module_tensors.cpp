@@ -1,6 +1,7 @@
 #include <signalllm/training/checkpoint.h>
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/isnan.h>
 #include <c10/util/Exception.h>
 
 namespace signalllm::training {
@@ -42,6 +43,25 @@ void load_module(torch::nn::Module& module, const TensorMap& tensors) {
         "load_module: the model has no tensor '",
         name,
         "', which the file holds");
+    if (at::isFloatingType(tensor.scalar_type())) {
+      // ATen compares no 8-bit floating point numbers.
+      const auto bad =
+          (tensor.element_size() > 1 ? tensor : tensor.to(at::kFloat))
+              .isnan()
+              .sum()
+              .item<int64_t>();
+      TORCH_CHECK(
+          bad == 0,
+          "load_module: '",
+          name,
+          "' has NaN in ",
+          bad,
+          " of its ",
+          tensor.numel(),
+          " places in the file; weights must be numbers");
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
     targets[name].copy_(tensor);
   }
 }

@@ -49,7 +49,7 @@ void save_safetensors(const std::string& path, const SafeTensors& file) {
   }
   const auto json = write_header(header);
   const uint64_t length = json.size();
-  DurableFile out(path);
+  DurableFile out("save_safetensors", path);
   out.write(&length, sizeof length);
   out.write(json.data(), json.size());
   for (const auto& entry : header.tensors) {
@@ -60,8 +60,10 @@ void save_safetensors(const std::string& path, const SafeTensors& file) {
   out.commit();
 }
 
-SafeTensors load_safetensors(const std::string& path) {
-  const auto mapping = std::make_shared<MappedFile>(path);
+SafeTensors load_safetensors(const std::string& file_path) {
+  const std::string who = "load_safetensors";
+  const auto path = who + ": " + file_path; // what messages begin with
+  const auto mapping = std::make_shared<MappedFile>(who, file_path);
   const auto size = mapping->size();
   uint64_t length = 0;
   TORCH_CHECK(

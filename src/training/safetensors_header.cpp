@@ -1,11 +1,12 @@
 #include "training/safetensors_header.h"
 
+#include "strict_json.h"
+
 #include <c10/util/Exception.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <limits>
-#include <set>
 #include <utility>
 
 namespace signalllm::training {
@@ -30,30 +31,6 @@ constexpr std::pair<at::ScalarType, const char*> dtypes[] = {
     {at::kComplexFloat, "C64"},
     {at::kFloat8_e4m3fn, "F8_E4M3"},
     {at::kFloat8_e5m2, "F8_E5M2"}};
-
-/// Parses JSON and refuses what nlohmann takes silently: a key given twice.
-Json parse_strictly(const std::string& path, std::string_view text) {
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  const auto watch = [&](int, Json::parse_event_t event, Json& value) {
-    if (event == Json::parse_event_t::object_start) {
-      keys.emplace_back();
-    } else if (event == Json::parse_event_t::object_end) {
-      keys.pop_back();
-    } else if (
-        event == Json::parse_event_t::key &&
-        !keys.back().insert(value.get<std::string>()).second) {
-      twice = value.get<std::string>();
-    }
-    return true;
-  };
-  auto json = Json::parse(text, watch, /*allow_exceptions=*/false);
-  TORCH_CHECK(
-      json.is_object(), path, ": damaged: the header is not a JSON object");
-  TORCH_CHECK(
-      twice.empty(), path, ": damaged: the header names '", twice, "' twice");
-  return json;
-}
 
 TensorEntry parse_entry(
     const std::string& path,
@@ -120,7 +97,7 @@ SafeTensorsHeader parse_header(
     std::string_view text,
     int64_t data_size) {
   SafeTensorsHeader header;
-  const auto json = parse_strictly(path, text);
+  const auto json = parse_json_object(path, text);
   for (const auto& [name, value] : json.items()) {
     if (name != "__metadata__") {
       header.tensors.push_back(parse_entry(path, name, value));

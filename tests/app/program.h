@@ -55,7 +55,9 @@ class Program {
     return std::filesystem::exists(program) ? program.string() : "";
   }
 
-  pid_t start(std::vector<std::string> words) const {
+  /// Starts it; what it says goes to files in the folder, or to `out`.
+  pid_t start(std::vector<std::string> words, const std::string& out = "")
+      const {
     words.insert(words.begin(), path());
     std::vector<char*> arguments;
     for (auto& word : words) {
@@ -66,7 +68,11 @@ class Program {
     posix_spawn_file_actions_init(&actions);
     constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC;
     posix_spawn_file_actions_addopen(
-        &actions, 1, (folder_ + "/out").c_str(), flags, 0644);
+        &actions,
+        1,
+        (out.empty() ? folder_ + "/out" : out).c_str(),
+        flags,
+        0644);
     posix_spawn_file_actions_addopen(
         &actions, 2, (folder_ + "/error").c_str(), flags, 0644);
     pid_t child = -1;

@@ -29,10 +29,27 @@ struct SIGNALLLM_API Checkpoint {
 SIGNALLLM_API TensorMap module_tensors(const torch::nn::Module& module);
 
 /// Copies `tensors` into the module, across types and devices. Throws
-/// `c10::Error` naming a tensor that is missing, unknown or of another shape.
+/// `c10::Error`, before anything is copied, naming a tensor that is missing,
+/// unknown, of another shape, or has NaN in it.
 SIGNALLLM_API void load_module(
     torch::nn::Module& module,
     const TensorMap& tensors);
+
+/// Keeps other processes from writing a run's folder for as long as it lives
+/// (an advisory lock on the file `.lock` in it, which stays there).
+class SIGNALLLM_API RunLock {
+ public:
+  /// Holds nothing.
+  RunLock() = default;
+  /// Throws where another `RunLock`, also of this process, holds the folder.
+  explicit RunLock(const std::string& folder);
+  RunLock(RunLock&& other) noexcept;
+  RunLock& operator=(RunLock&& other) noexcept;
+  ~RunLock();
+
+ private:
+  int descriptor_ = -1;
+};
 
 /// The folder of one training run:
 /// ```
@@ -52,8 +69,11 @@ class SIGNALLLM_API RunFolder {
   /// The path of a file in the folder.
   std::string file(const std::string& name) const;
 
-  /// Makes the folder. Throws where it already holds a run.
-  void create() const;
+  /// Makes the folder and locks it for the caller, who is to write it. Throws
+  /// where it already holds a run or another process writes it.
+  RunLock create() const;
+  /// Locks a run's folder, to go on with it.
+  RunLock reopen() const;
   /// Throws where it holds none, saying what was looked for.
   void check_exists() const;
 
