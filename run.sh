@@ -18,8 +18,11 @@ Usage: ./run.sh COMMAND [ARGUMENTS]
                  let it write; every argument goes to `signalllm demo`
   test [...]     build everything and run all tests; arguments go to ctest
                  (./run.sh test -R wavedec)
-  train, eval, generate, evolve, visualize, bench [...]
+  train, eval, generate, evolve [...]
                  the program's other commands (./run.sh train --help)
+  bench [wavelets ...]
+                 the wavelet operators beside a copy and their peers, on this
+                 machine: table and picture
   build          build everything, run nothing
   setup          install what the tests need, build nothing (for CMake's
                  presets: cmake --workflow --preset dev)
@@ -403,6 +406,21 @@ run_program() {
   exec "$build/signalllm" "$@"
 }
 
+# The operators beside their peers; other benchmarks belong to the program.
+run_bench() {
+  case ${1:-wavelets} in
+    wavelets) ;;
+    *) run_program bench "$@" ;;
+  esac
+  [ $# -eq 0 ] || shift
+  prepare test
+  "$python" -c 'import torchwavelets' >/dev/null 2>&1 ||
+    pip_install torchwavelets ${extras:+--upgrade --target "$extras"} torchwavelets==0.1.1
+  configure ON
+  compile --target signalllm
+  SIGNALLLM_LIBRARY=$(echo "$build"/libsignalllm.*) exec "$python" benchmarks/wavelets.py "$@"
+}
+
 run_tests() {
   prepare test
   configure ON
@@ -455,7 +473,8 @@ docs() {
 command=${1:-help}
 [ $# -eq 0 ] || shift
 case $command in
-  demo | train | eval | generate | evolve | visualize | bench) run_program "$command" "$@" ;;
+  demo | train | eval | generate | evolve | visualize) run_program "$command" "$@" ;;
+  bench) run_bench "$@" ;;
   test) run_tests "$@" ;;
   build)
     prepare test

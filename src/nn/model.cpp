@@ -202,7 +202,7 @@ torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
 }
 
 torch::Tensor SignalLLMImpl::hidden(const torch::Tensor& tokens) {
-  check_tokens("hidden", tokens);
+  check_tokens("hidden", tokens, options.vocab_size());
   return hidden(tokens, embedding_weight());
 }
 
