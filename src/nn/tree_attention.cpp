@@ -2,6 +2,7 @@
 
 #include "nn/dense_attention.h"
 #include "nn/tree_attention.h"
+#include "nn/tree_flash.h"
 #include "nn/tree_layout.h"
 
 #include <ATen/Functions.h>
@@ -184,6 +185,18 @@ struct TreeAttentionFunction
     const TreeAttentionOptions options{window, opened};
     context->saved_data["window"] = window;
     context->saved_data["opened"] = opened;
+    if (tree::flash_takes(query, opened)) {
+      auto [output, saved] = tree::flash_forward(query, key, value, window);
+      context->save_for_backward(
+          {query,
+           key,
+           value,
+           saved.output,
+           saved.logsumexp,
+           saved.random_state,
+           saved.unused});
+      return output;
+    }
     context->save_for_backward({query, key, value});
     return Slabs(query, key, value, options)
         .forward()
@@ -204,6 +217,16 @@ struct TreeAttentionFunction
     const TreeAttentionOptions options{
         context->saved_data["window"].toInt(),
         context->saved_data["opened"].toInt()};
+    if (saved.size() > 3) {
+      const auto result = tree::flash_backward(
+          gradients[0],
+          saved[0],
+          saved[1],
+          saved[2],
+          {saved[3], saved[4], saved[5], saved[6]},
+          options.window);
+      return {result[0], result[1], result[2], Tensor(), Tensor()};
+    }
     auto result =
         Slabs(saved[0], saved[1], saved[2], options).backward(gradients[0]);
     for (auto& g : result) {

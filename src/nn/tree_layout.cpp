@@ -1,6 +1,7 @@
 #include "nn/tree_layout.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 
 #include <limits>
 #include <list>
@@ -61,6 +62,10 @@ make_layout(int64_t length, int64_t window, c10::Device device) {
     see(0, slots - window, chunk * window, window);
   }
   l.rows = rows.to(device);
+  const auto behind = at::arange(offset, offset + window, at::kLong)
+                          .repeat({l.chunks, l.levels + 2});
+  l.rows_or_empty =
+      at::where(sizes.squeeze(1) < 0, behind, rows).flatten().to(device);
   l.nodes = nodes.to(device);
   l.sizes = sizes.to(device);
   l.later = at::ones({window, window}, at::kBool).triu(1).to(device);

@@ -21,6 +21,8 @@ struct Layout {
   std::vector<int64_t> offsets;
   /// `[C, M]`: row of the pyramid; an empty slot names some row of the chunk.
   at::Tensor rows;
+  /// `[C M]`: likewise, but empty slots name one of W rows behind the pyramid.
+  at::Tensor rows_or_empty;
   /// `[C, M]`: index in the level.
   at::Tensor nodes;
   /// `[C, 1, M]` float32: j, the logarithm of a node's size to base 2; -inf for

@@ -53,6 +53,46 @@ class App : public testing::Test {
   std::string text_;
 };
 
+TEST_F(App, BenchesRecall) {
+  const std::vector<std::string> words{"bench",      "recall",
+                                       "--length",   "32",
+                                       "--pairs",    "2",
+                                       "--vocab",    "16",
+                                       "--dim",      "16",
+                                       "--heads",    "2",
+                                       "--window",   "4",
+                                       "--steps",    "20",
+                                       "--batch",    "8",
+                                       "--tests",    "40",
+                                       "--threads",  "1",
+                                       "--device",   "cpu",
+                                       "--score",    "16:0 0:0 4:0 4:2",
+                                       "--generate", "8 24"};
+  auto as_json = words;
+  as_json.push_back("--json");
+  const auto result = program_(as_json);
+  ASSERT_EQ(result.code, 0) << result.error;
+  const auto rows = json::parse(result.out)["results"];
+  ASSERT_EQ(rows.size(), 4u);
+  // Up to two windows the long form is the dense one.
+  EXPECT_EQ(rows[0]["recall"], rows[1]["recall"]);
+  const auto bytes = [&](int row) {
+    return rows[row]["generation"][1]["attention_bytes"].get<int64_t>();
+  };
+  EXPECT_LT(bytes(2), bytes(3)); // opening keeps every key
+  const auto printed = program_(words);
+  EXPECT_TRUE(printed.says("mqar of length 32")) << printed.out;
+  const auto copied =
+      program_({"bench",    "recall", "--task",  "copying", "--length",  "30",
+                "--dim",    "16",     "--heads", "2",       "--steps",   "2",
+                "--batch",  "4",      "--tests", "4",       "--threads", "1",
+                "--device", "cpu",    "--score", "4:0"});
+  EXPECT_TRUE(copied.says("copying of length 30")) << copied.error;
+  EXPECT_TRUE(program_({"bench", "recal"}).complains("did you mean 'recall'?"));
+  EXPECT_TRUE(program_({"bench", "recall", "--score", "64"})
+                  .complains("--score wants WINDOW:OPENED"));
+}
+
 TEST_F(App, TrainsScoresAndWrites) {
   const auto run = folder_ / "run";
   const auto trained = program_(tiny(

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "app/command.h"
+
+namespace signalllm::app {
+
+int run_bench_recall(const Words& words);
+
+} // namespace signalllm::app
