@@ -117,6 +117,22 @@ at::Tensor waverec(
   return y.narrow(axis, 0, *length);
 }
 
+std::vector<at::Tensor> swt(
+    const at::Tensor& input,
+    const Wavelet& wavelet,
+    int64_t level,
+    int64_t dim) {
+  const auto [lo, hi] = wavelet.analysis(filter_options(input));
+  return ops::swt(input, lo, hi, level, dim);
+}
+
+at::Tensor iswt(at::TensorList coeffs, const Wavelet& wavelet, int64_t dim) {
+  TORCH_CHECK(
+      !coeffs.empty(), "iswt: coeffs is empty; it must hold at least cA");
+  const auto [lo, hi] = wavelet.synthesis(filter_options(coeffs[0]));
+  return ops::iswt(coeffs, lo, hi, dim);
+}
+
 at::Tensor causal_waverec(at::TensorList coeffs) {
   TORCH_CHECK(
       !coeffs.empty(),

@@ -5,6 +5,8 @@
 #include <signalllm/ops/causal_wavelet_filter.h>
 #include <signalllm/ops/fft_conv.h>
 #include <signalllm/ops/gated_fft_conv.h>
+#include <signalllm/ops/iswt.h>
+#include <signalllm/ops/swt.h>
 #include <signalllm/ops/wavedec.h>
 #include <signalllm/ops/waverec.h>
 #include <signalllm/wavelet.h>
@@ -69,6 +71,17 @@ SIGNALLLM_API at::Tensor waverec(
     std::string_view mode = "reflect",
     int64_t dim = -2,
     std::optional<int64_t> length = std::nullopt);
+
+/// `ops::swt` with a named wavelet, filters as in `wavedec`.
+SIGNALLLM_API std::vector<at::Tensor> swt(
+    const at::Tensor& input,
+    const Wavelet& wavelet,
+    int64_t level = -1,
+    int64_t dim = -2);
+
+/// `ops::iswt` with a named wavelet.
+SIGNALLLM_API at::Tensor
+iswt(at::TensorList coeffs, const Wavelet& wavelet, int64_t dim = -2);
 
 using ops::causal_wavedec;
 using ops::causal_wavelet_filter;

@@ -41,6 +41,16 @@ CASES = {
             ("zero", (5, 4, 5), (3, 4)),
         ]
     ],
+    "swt": [
+        (lambda x, a, b, n=n, dim=dim: ops.swt(x, a, b, n, dim),
+         lambda taps=taps: (leaf(2, 7, 3), leaf(*taps), leaf(*taps)))
+        for n, dim, taps in [(2, -2, (4,)), (3, 1, (3, 6)), (1, -1, (2,))]
+    ],
+    "iswt": [
+        (lambda a, d2, d1, g, h, dim=dim: ops.iswt([a, d2, d1], g, h, dim),
+         lambda taps=taps: (*(leaf(2, 5, 3) for _ in range(3)), leaf(*taps), leaf(*taps)))
+        for dim, taps in [(-2, (4,)), (1, (3, 6)), (0, (2,))]
+    ],
     "causal_wavedec": [
         (lambda x, lo: ops.causal_wavedec(x, lo, 3), lambda t=t: (leaf(2, 6, 2), leaf(*t)))
         for t in [(3,), (2, 2)]
@@ -88,6 +98,9 @@ def op_samples(requires_grad):
         "waverec": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
         "waverec_backward_input": (t(2, 10, 3), *bank(), [4, 4, 6], "reflect", -2),
         "waverec_backward_filters": (t(2, 10, 3), [t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
+        "swt": (t(2, 9, 3), *bank(), 2, -2),
+        "swt_backward_filters": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), *bank(), -2),
+        "iswt": ([t(2, 9, 3), t(2, 9, 3)], *bank(), -2),
         "causal_wavedec": (t(2, 9, 3), t(3), 2, -2),
         "causal_wavedec_backward_input": ([t(2, 9, 3), t(2, 9, 3)], t(3), -2),
         "causal_wavedec_backward_filter": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), t(3), -2),
@@ -209,6 +222,10 @@ def test_compile_fullgraph():
     (lambda: ops.wavedec(x(2, 9, 3), x(4).double(), x(4).double(), 1), r"dtype Double"),
     (lambda: ops.waverec([x(2, 5, 3), x(2, 3, 3)], x(4), x(4)), r"approximation has 5"),
     (lambda: ops.waverec([], x(4), x(4)), r"coeffs is empty"),
+    (lambda: ops.swt(x(2, 9, 3), x(4), x(4), -2), r"swt: level -2 is not allowed"),
+    (lambda: ops.swt(x(2, 9, 3), x(5), x(5), 1), r"swt: dec_lo has 5 taps; an even number"),
+    (lambda: ops.iswt([], x(4), x(4)), r"iswt: coeffs is empty"),
+    (lambda: ops.iswt([x(2, 9, 3), x(2, 8, 3)], x(4), x(4)), r"coeffs\[1\] is Float \[2, 8, 3\]"),
     (lambda: ops.causal_wavedec(x(2, 9, 3), x(3), -1), r"level -1 is not allowed"),
     (lambda: ops.causal_wavelet_filter(x(2, 9, 3), x(3), x(3), x(2, 4)), r"\[channels or 1, J \+ 2\]"),
     (lambda: ops.fft_conv(x(2, 9, 3), x(9, 4)), r"kernel must be \[K, C\]"),
