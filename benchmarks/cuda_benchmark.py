@@ -13,6 +13,11 @@ import time
 
 import torch
 
+try:
+    import ptwt
+except ImportError:
+    ptwt = None
+
 DEVICE = "cuda"
 DB4 = [-0.010597401785069032, 0.0328830116668852, 0.030841381835560764,
        -0.18703481171909309, -0.027983769416859854, 0.6308807679298589,
@@ -93,12 +98,10 @@ def wavelets(ops):
                 filters = timed(lambda: ops.wavedec_backward_filters(
                     c, x, bank.lo, bank.hi, "reflect", 1))
                 print(f"  filter gradients {filters / copy:.1f} copies")
-                try:
-                    import ptwt
-                    t = timed(lambda: ptwt.wavedec(x, "db4", level=3, mode="reflect", axis=1), 5, 2)
-                    print(f"  ptwt.wavedec {t:.2f} ms, {t / copy:.1f} copies")
-                except ImportError:
-                    pass
+            if ptwt and dtype == torch.float32:
+                t = timed(lambda: ptwt.wavedec(x, "db4", level=3, mode="reflect", axis=1), 5, 2)
+                print(f"  ptwt.wavedec {t:.2f} ms, {t / copy:.1f} copies, "
+                      f"{t / times['analysis']:.0f} times ours", flush=True)
 
 
 def seed(ops):
@@ -116,6 +119,10 @@ def seed(ops):
                   f"analysis {graphed(analysis) / g:.2f}, synthesis {graphed(synthesis) / g:.2f} copies; "
                   f"eager copy {e * 1e3:.2f} us, analysis {eager(analysis) / e:.2f}, "
                   f"synthesis {eager(synthesis) / e:.2f} copies", flush=True)
+            if ptwt and dtype == torch.float32:
+                t = eager(lambda: ptwt.wavedec(x, "db4", level=3, mode="reflect", axis=1), 50)
+                print(f"  ptwt.wavedec eager {t * 1e3:.0f} us, {t / eager(analysis):.0f} times ours",
+                      flush=True)
 
 
 def convolution(ops):

@@ -32,4 +32,21 @@ bool needs_graph(const Tensors&... tensors) {
   return at::GradMode::is_enabled() && (requires_grad(tensors) || ...);
 }
 
+inline bool has_tangent(const at::Tensor& tensor) {
+  return tensor.defined() && tensor._fw_grad(/*level=*/0).defined();
+}
+
+inline bool has_tangent(at::TensorList tensors) {
+  return std::any_of(tensors.begin(), tensors.end(), [](const auto& t) {
+    return has_tangent(t);
+  });
+}
+
+/// False where there is nothing for autograd to do: the operator then goes
+/// straight to its kernel, which for small inputs saves most of the call.
+template <class... Tensors>
+bool differentiated(const Tensors&... tensors) {
+  return needs_graph(tensors...) || (has_tangent(tensors) || ...);
+}
+
 } // namespace signalllm::ops

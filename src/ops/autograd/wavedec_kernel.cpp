@@ -61,6 +61,10 @@ std::vector<at::Tensor> wavedec_autograd(
     int64_t level,
     std::string_view mode,
     int64_t dim) {
+  if (!differentiated(input, dec_lo, dec_hi)) {
+    const at::AutoDispatchBelowADInplaceOrView guard;
+    return ops::wavedec(input, dec_lo, dec_hi, level, mode, dim);
+  }
   return Wavedec::apply(input, dec_lo, dec_hi, level, std::string(mode), dim);
 }
 

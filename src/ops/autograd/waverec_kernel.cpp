@@ -73,6 +73,10 @@ at::Tensor waverec_autograd(
     const at::Tensor& rec_hi,
     std::string_view mode,
     int64_t dim) {
+  if (!differentiated(coeffs, rec_lo, rec_hi)) {
+    const at::AutoDispatchBelowADInplaceOrView guard;
+    return ops::waverec(coeffs, rec_lo, rec_hi, mode, dim);
+  }
   return Waverec::apply(coeffs, rec_lo, rec_hi, std::string(mode), dim);
 }
 

@@ -4,20 +4,12 @@
 // registration (.cpp): plain parameter blocks, dtypes as numbers, a stream.
 
 #include "analysis.cuh"
+#include "dtype.h"
 #include "synthesis.cuh"
 
 #include <cuda_runtime_api.h>
 
 namespace signalllm::cuda {
-
-enum class Dtype { float32, float64, float16, bfloat16 };
-
-inline int size_of(Dtype type) {
-  return type == Dtype::float64 ? 8 : type == Dtype::float32 ? 4 : 2;
-}
-inline int size_of_sum(Dtype type) {
-  return type == Dtype::float64 ? 8 : 4;
-}
 
 /// Which instantiation of a tiled kernel runs, and how its threads lie.
 struct TileKernel {

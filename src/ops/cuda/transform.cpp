@@ -1,7 +1,10 @@
 #include "transform.h"
 
+#include "single_pass.h"
+
 #include <ATen/Functions.h>
 #include <ATen/cuda/CUDAContext.h>
+#include <ATen/cuda/EmptyTensor.h>
 #include <c10/cuda/CUDAException.h>
 
 #include <algorithm>
@@ -134,6 +137,11 @@ Dtype dtype_of(at::ScalarType type) {
   }
 }
 
+at::Tensor empty_like(const at::Tensor& like, at::IntArrayRef sizes) {
+  return at::detail::empty_cuda(
+      sizes, like.scalar_type(), like.device(), std::nullopt);
+}
+
 cudaStream_t current_stream() {
   return at::cuda::getCurrentCUDAStream().stream();
 }
@@ -175,6 +183,10 @@ void analyse(
     const std::vector<at::Tensor>& details,
     at::Tensor& approximation) {
   if (signal.batch * signal.inner == 0) {
+    return;
+  }
+  if (analyse_in_one_pass(
+          input, signal, bank, filters, lengths, details, approximation)) {
     return;
   }
   const Setting set(signal, bank, filters, details, input, approximation);
@@ -220,6 +232,10 @@ void synthesise(
     const std::vector<int64_t>& lengths,
     at::Tensor& output) {
   if (signal.batch * signal.inner == 0) {
+    return;
+  }
+  if (synthesise_in_one_pass(
+          approximation, details, signal, bank, filters, lengths, output)) {
     return;
   }
   const Setting set(signal, bank, filters, details, approximation, output);

@@ -14,6 +14,10 @@ namespace signalllm::cuda {
 Dtype dtype_of(at::ScalarType type);
 cudaStream_t current_stream();
 
+/// Contiguous and not initialised, like `like` but for its sizes; not through
+/// the dispatcher, whose share of a call shows for small signals.
+at::Tensor empty_like(const at::Tensor& like, at::IntArrayRef sizes);
+
 /// Both filters in the accumulate type; keeps what it made alive.
 struct FilterPair {
   at::Tensor lo, hi;

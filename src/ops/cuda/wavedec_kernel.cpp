@@ -48,11 +48,10 @@ std::vector<at::Tensor> wavedec(
   std::vector<at::Tensor> details, out(levels + 1);
   for (int64_t l = 1; l <= levels; ++l) {
     details.push_back(
-        at::empty(plan.signal.sizes_for(plan.lengths[l]), input.options()));
+        empty_like(input, plan.signal.sizes_for(plan.lengths[l])));
     out[levels - l + 1] = details.back();
   }
-  out[0] =
-      at::empty(plan.signal.sizes_for(plan.lengths[levels]), input.options());
+  out[0] = empty_like(input, plan.signal.sizes_for(plan.lengths[levels]));
   const FilterPair filters(
       dec_lo, dec_hi, ops::accumulate_type(input.scalar_type()), false);
   analyse(
@@ -84,7 +83,7 @@ at::Tensor wavedec_backward_input(
         grads, dec_lo, dec_hi, n, mode, dim);
   }
   const c10::cuda::CUDAGuard guard(grads[0].device());
-  auto out = at::empty(plan.signal.sizes, grads[0].options());
+  auto out = empty_like(grads[0], plan.signal.sizes);
   const FilterPair filters(
       dec_lo, dec_hi, ops::accumulate_type(out.scalar_type()), true);
   synthesise(

@@ -45,7 +45,7 @@ at::Tensor waverec(
     return ops::composite::waverec(coeffs, rec_lo, rec_hi, mode, dim);
   }
   const c10::cuda::CUDAGuard guard(coeffs[0].device());
-  auto out = at::empty(plan.signal.sizes, coeffs[0].options());
+  auto out = empty_like(coeffs[0], plan.signal.sizes);
   const FilterPair filters(
       rec_lo, rec_hi, ops::accumulate_type(out.scalar_type()), false);
   synthesise(
@@ -80,11 +80,10 @@ std::vector<at::Tensor> waverec_backward_input(
   const auto levels = plan.levels();
   std::vector<at::Tensor> details, out(levels + 1);
   for (int64_t l = 1; l <= levels; ++l) {
-    details.push_back(
-        at::empty(plan.signal.sizes_for(plan.lengths[l]), grad.options()));
+    details.push_back(empty_like(grad, plan.signal.sizes_for(plan.lengths[l])));
     out[levels - l + 1] = details.back();
   }
-  out[0] = at::empty(plan.signal.sizes_for(plan.approximation), grad.options());
+  out[0] = empty_like(grad, plan.signal.sizes_for(plan.approximation));
   const FilterPair filters(
       rec_lo, rec_hi, ops::accumulate_type(grad.scalar_type()), true);
   analyse(
