@@ -19,7 +19,14 @@ namespace signalllm::fuzz {
 
 /// The folder that this process writes to, in memory where the system has it.
 inline const std::string& folder() {
-  static const std::string path = [] {
+  struct Folder {
+    std::string path;
+    ~Folder() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+  };
+  static const Folder folder{[] {
     const auto base = std::filesystem::is_directory("/dev/shm")
         ? std::filesystem::path("/dev/shm")
         : std::filesystem::temp_directory_path();
@@ -27,13 +34,9 @@ inline const std::string& folder() {
     if (mkdtemp(name.data()) == nullptr) {
       throw std::runtime_error("no temporary folder");
     }
-    std::atexit([] {
-      std::error_code ignored;
-      std::filesystem::remove_all(folder(), ignored);
-    });
     return name;
-  }();
-  return path;
+  }()};
+  return folder.path;
 }
 
 /// Writes a file of the folder and returns its path.
