@@ -11,6 +11,8 @@ namespace {
 constexpr int kThreadsWanted = 256;
 constexpr int kThreadsWantedHalf = 384;
 constexpr int kLeastSteps = 24;
+/// What the border at the end costs the last segment, in steps.
+constexpr int kEndSteps = 28;
 
 int ceil_divide(int a, int b) {
   return (a + b - 1) / b;
@@ -49,7 +51,8 @@ bool cut(const TransformCase& c, StreamShape& p) {
   const auto wanted = static_cast<int>(
       std::clamp<int64_t>(fill / std::max<int64_t>(columns, 1), 1, p.total));
   // The last segment has its border to do besides.
-  p.steps = std::max(ceil_divide(p.total + p.warm, wanted), kLeastSteps * unit);
+  p.steps = std::max(
+      ceil_divide(p.total + kEndSteps * unit, wanted), kLeastSteps * unit);
   p.steps = ceil_divide(p.steps, unit) * unit;
   p.segments = ceil_divide(p.total, p.steps);
   while (p.segments > 1 && (p.segments - 1) * p.steps > p.inner_end) {
