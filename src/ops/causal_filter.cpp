@@ -108,9 +108,13 @@ std::tuple<at::Tensor, at::Tensor> causal_filter_backward(
     const at::Tensor& taps,
     int64_t parts) {
   check_causal_filter("causal_filter_backward", input, taps, parts);
+  auto sizes = input.sizes().vec();
+  if (parts > 1) {
+    sizes.back() /= parts;
+    sizes.insert(sizes.begin(), parts);
+  }
   TORCH_CHECK(
-      grad.numel() == input.numel() && grad.dim() == (parts > 1 ? 4 : 3) &&
-          grad.device() == input.device(),
+      grad.sizes() == sizes && grad.device() == input.device(),
       "causal_filter_backward: grad must be like the output for input ",
       input.sizes(),
       " in ",
