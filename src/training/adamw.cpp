@@ -73,6 +73,9 @@ at::Tensor FusedAdamW::step_with(const Rate& rate) {
         gradients.push_back(slot.parameter.grad());
       }
     }
+    if (gradients.empty()) {
+      continue;
+    }
     for (auto& norm : at::_foreach_norm(gradients, 2)) {
       norms.push_back(norm.to(at::kFloat));
     }
