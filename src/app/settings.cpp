@@ -47,6 +47,8 @@ template <typename T>
 bool fits(const nlohmann::json& value) {
   if constexpr (std::is_same_v<T, std::string>) {
     return value.is_string();
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return value.is_boolean();
   } else if constexpr (std::is_same_v<T, double>) {
     return value.is_number();
   } else if constexpr (std::is_unsigned_v<T>) {
@@ -180,6 +182,8 @@ Settings settings_from_json(const std::string& text, const std::string& where) {
                   ? "a text"
                   : std::is_same_v<std::decay_t<decltype(value)>, double>
                   ? "a number"
+                  : std::is_same_v<std::decay_t<decltype(value)>, bool>
+                  ? "true or false"
                   : "a whole number");
           json[name].get_to(value);
         }

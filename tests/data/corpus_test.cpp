@@ -106,7 +106,7 @@ TEST(Corpus, WhatCannotBeReadIsNamed) {
       "xz");
   folder.write("sub/a.png", "x");
   expect(folder / "sub", "no files to read");
-  EXPECT_TRUE(contains(complaint(std::string()), "no file"));
+  EXPECT_TRUE(contains(complaint(std::string()), "the path is empty"));
   const auto good = CorpusOptions(folder.write("a", "text"));
   EXPECT_TRUE(
       contains(complaint(CorpusOptions(good).valid_fraction(1)), "below 1"));
