@@ -74,7 +74,7 @@ at::Tensor FusedAdamW::step_with(const Rate& rate) {
       }
     }
     if (gradients.empty()) {
-      continue;
+      continue; // ATen wants at least one
     }
     for (auto& norm : at::_foreach_norm(gradients, 2)) {
       norms.push_back(norm.to(at::kFloat));

@@ -431,7 +431,7 @@ TEST(FileErrors, Runs) {
               "a full disk",
               "RunFolder(full_disk).save(checkpoint)",
               [&] {
-                const SmallDisk disk(folder / "full", 16);
+                const SmallDisk disk(folder / "full", 4);
                 const RunFolder full(folder / "full");
                 auto complaint = message_of([&] { full.save(checkpoint); });
                 // The half of it does not stay in the way.
@@ -464,7 +464,7 @@ TEST(FileErrors, Runs) {
               "a step without gradients",
               training::FusedAdamW(*model).step(1e-3),
               "FusedAdamW",
-              "no gradient"),
+              "no parameter has a gradient"),
           SIGNALLLM_WRONG(
               "moments of another model",
               training::FusedAdamW(*model).load_state({}),
