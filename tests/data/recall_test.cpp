@@ -84,18 +84,18 @@ TEST_F(RecallTest, CopiesTenDigits) {
 
 TEST_F(RecallTest, RefusesWhatDoesNotFit) {
   EXPECT_NE(
-      message_of([] {
+      test::message_of([] {
         data::associative_recall(
             1, data::AssociativeRecallOptions().length(16).pairs(8));
       }).find("8 pairs in a length of 16"),
       std::string::npos);
   EXPECT_NE(
-      message_of([] {
+      test::message_of([] {
         data::associative_recall(
             1, data::AssociativeRecallOptions().vocab_size(128));
       }).find("vocab_size is 128"),
       std::string::npos);
   EXPECT_NE(
-      message_of([] { data::copying(1, 21); }).find("rows of length 21"),
+      test::message_of([] { data::copying(1, 21); }).find("rows of length 21"),
       std::string::npos);
 }
