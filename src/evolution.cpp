@@ -11,8 +11,6 @@
 namespace signalllm {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 bool dominates(const BasisScore& a, const BasisScore& b) {
   return a.loss <= b.loss && a.cost <= b.cost &&
       (a.loss < b.loss || a.cost < b.cost);
@@ -73,18 +71,18 @@ std::vector<Individual> survivors(
   return out;
 }
 
-Json as_json(const Individual& one) {
+nlohmann::ordered_json as_json(const Individual& one) {
   return {
       {"id", one.id},
       {"generation", one.generation},
       {"parents", one.parents},
-      {"basis", Json::parse(one.basis.to_json())},
+      {"basis", nlohmann::ordered_json::parse(one.basis.to_json())},
       {"loss", one.score.loss},
       {"cost", one.score.cost},
       {"seconds", one.score.seconds}};
 }
 
-Individual individual_from(const Json& json) {
+Individual individual_from(const nlohmann::ordered_json& json) {
   return {
       json.at("id").get<int64_t>(),
       json.at("generation").get<int64_t>(),
@@ -234,7 +232,7 @@ const Individual& HRFEvoController::best() const {
 std::string HRFEvoController::to_json() const {
   std::ostringstream random;
   random << random_;
-  Json json = {
+  nlohmann::ordered_json json = {
       {"options",
        {{"population", options_.population()},
         {"start", options_.start()},
@@ -245,8 +243,8 @@ std::string HRFEvoController::to_json() const {
         {"seed", options_.seed()}}},
       {"generation", generation_},
       {"random", random.str()},
-      {"population", Json::array()},
-      {"history", Json::array()}};
+      {"population", nlohmann::ordered_json::array()},
+      {"history", nlohmann::ordered_json::array()}};
   for (const auto& one : population_) {
     json["population"].push_back(one.id);
   }
@@ -260,7 +258,7 @@ HRFEvoController HRFEvoController::from_json(
     const std::string& text,
     Evaluate evaluate) {
   try {
-    const auto json = Json::parse(text);
+    const auto json = nlohmann::ordered_json::parse(text);
     const auto& o = json.at("options");
     HRFEvoController search(
         HRFEvoOptions()

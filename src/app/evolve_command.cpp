@@ -117,8 +117,6 @@ int run_evolve(const Words& words) {
   }
   TORCH_CHECK(
       generations >= 1, "--generations is ", generations, "; at least 1");
-  check(settings);
-  set_threads(settings.threads);
   const bool resume = !settings.resume.empty();
   const training::RunFolder folder(
       resume                     ? settings.resume
@@ -129,6 +127,9 @@ int run_evolve(const Words& words) {
     settings = settings_from_json(
         folder.read_text("config.json"), folder.file("config.json"));
   }
+  check(settings);
+  // Those of the search that goes on: sums depend on them.
+  set_threads(settings.threads);
   if (!settings.data.empty()) {
     // So that the search can be resumed from anywhere.
     settings.data = std::filesystem::absolute(settings.data).string();
