@@ -75,7 +75,8 @@ TEST_F(MetalTest, RoundsHalfPrecisionAsTorchDoes) {
   auto x = torch::randn({4000}) * torch::randn({4000}).mul(6).exp2();
   x[0] = 0, x[1] = 1e-6, x[2] = 3e38, x[3] = NAN, x[4] = 2.5e-8, x[5] = 218360;
   for (const auto& [type, name] :
-       {std::pair{torch::kHalf, "scale_half"}, {torch::kBFloat16, "scale_bfloat"}}) {
+       {std::pair{torch::kHalf, "scale_half"},
+        {torch::kBFloat16, "scale_bfloat"}}) {
     const auto values = x.to(type);
     const auto out = torch::empty_like(values, torch::kMPS);
     mps::launch(
@@ -125,14 +126,16 @@ TEST_F(MetalTest, FindsIndicesOutsideOfMemory) {
   for (const int32_t i : {-1, 8, 1 << 30}) {
     const auto index = "index " + std::to_string(i) + " outside ";
     EXPECT_THAT(
-        thrown_by("reads_at", 1, out, x, i), HasSubstr(index + "a buffer of 8"));
+        thrown_by("reads_at", 1, out, x, i),
+        HasSubstr(index + "a buffer of 8"));
     EXPECT_THAT(
         thrown_by("writes_at", 1, out, i), HasSubstr(index + "a buffer of 8"));
     EXPECT_THAT(
         thrown_by("group_index", 1, out, i),
         HasSubstr(index + "a threadgroup array of 8"));
     EXPECT_THAT(
-        thrown_by("thread_index", 1, out, i), HasSubstr(index + "an array of 8"));
+        thrown_by("thread_index", 1, out, i),
+        HasSubstr(index + "an array of 8"));
   }
   // The end of a view, not of its storage.
   EXPECT_THAT(
@@ -176,8 +179,7 @@ TEST_F(MetalTest, RefusesWrongArguments) {
   refused("overlaps", out, out);
   const auto both = zeros(96);
   refused("overlaps", both.slice(0, 0, 64), both.slice(0, 32));
-  refused(
-      "5000 bytes for buffer 1; 1 to 4096", out, std::array<char, 5000>{});
+  refused("5000 bytes for buffer 1; 1 to 4096", out, std::array<char, 5000>{});
   EXPECT_THAT(
       thrown_by("reads_at", 1, out, x, int64_t{0}),
       HasSubstr("has 8 bytes; the kernel's type has 4"));

@@ -81,9 +81,11 @@ std::tuple<at::Tensor, at::Tensor> causal_filter_backward(
       grad.dim() == (parts > 1 ? 4 : 3) && grad.device() == input.device() &&
       grad.scalar_type() == input.scalar_type();
   const auto k = usual
-      ? kernel("causal_filter_backward", input.scalar_type(), taps.scalar_type())
+      ? kernel(
+            "causal_filter_backward", input.scalar_type(), taps.scalar_type())
       : nullptr;
-  const auto sum = k ? kernel("causal_filter_sum", taps.scalar_type()) : nullptr;
+  const auto sum =
+      k ? kernel("causal_filter_sum", taps.scalar_type()) : nullptr;
   if (!sum) {
     return ops::composite::causal_filter_backward(grad, input, taps, parts);
   }

@@ -22,10 +22,10 @@ struct CausalPlan {
   uint32_t slices, shares;
 };
 
-/// A tile with `copies` of its positions in threadgroup memory: as many channels
-/// as leave it more rows than twice its halo, or the whole signal. Empty where
-/// no tile fits, and where 32-bit indices do not suffice: the composite path is
-/// for those, a few launches a level.
+/// A tile with `copies` of its positions in threadgroup memory: as many
+/// channels as leave it more rows than twice its halo, or the whole signal.
+/// Empty where no tile fits, and where 32-bit indices do not suffice: the
+/// composite path is for those, a few launches a level.
 std::optional<CausalPlan> plan_causal(
     const ops::Signal& signal,
     const at::Tensor& filter,

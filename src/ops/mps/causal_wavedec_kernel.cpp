@@ -66,11 +66,10 @@ Tensor causal_wavedec_backward_input(
       ops::check_causal_grads("causal_wavedec_backward_input", grads, lo, dim);
   const auto level = static_cast<int64_t>(grads.size()) - 1;
   const auto plan = level > 0 ? plan_causal(s, lo, level, 2) : std::nullopt;
-  const auto k = plan ? kernel(
-                            "causal_wavedec_backward",
-                            grads[0].scalar_type(),
-                            lo.scalar_type())
-                      : nullptr;
+  const auto k = plan
+      ? kernel(
+            "causal_wavedec_backward", grads[0].scalar_type(), lo.scalar_type())
+      : nullptr;
   if (!k) {
     return ops::composite::causal_wavedec_backward_input(grads, lo, dim);
   }

@@ -1,7 +1,7 @@
 // One launch forward and one for the input's gradient; two for those of filters
-// and weights: the groups' shares, and their sum. What does not fit a tile (more
-// than twelve levels, a reach of thousands of positions in a signal as long)
-// runs the composite path, several launches a level.
+// and weights: the groups' shares, and their sum. What does not fit a tile
+// (more than twelve levels, a reach of thousands of positions in a signal as
+// long) runs the composite path, several launches a level.
 #include "ops/causal_wavelet_filter.h"
 #include "ops/mps/causal_tile.h"
 
@@ -130,7 +130,8 @@ std::tuple<Tensor, Tensor, Tensor> causal_wavelet_filter_backward_filters(
   Grid outputs;
   outputs.x = 2 * taps + levels + 2;
   outputs.y = std::max(plan->tile.filter_rows, plan->tile.weight_rows);
-  launch(sum, outputs, dlo, dhi, dweight, shares, h, w, plan->tile, plan->shares);
+  launch(
+      sum, outputs, dlo, dhi, dweight, shares, h, w, plan->tile, plan->shares);
   return {dlo, dhi, dweight};
 }
 

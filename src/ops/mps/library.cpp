@@ -24,7 +24,8 @@ bool Library::compile() {
       library_ =
           new at::native::mps::DynamicMetalShaderLibrary(std::string(text_));
     } catch (const c10::Error& error) {
-      give_up("the Metal kernels do not compile", error.what_without_backtrace());
+      give_up(
+          "the Metal kernels do not compile", error.what_without_backtrace());
     } catch (const std::exception& error) {
       give_up("the Metal kernels do not compile", error.what());
     }
@@ -66,14 +67,15 @@ Library& own_library() {
 }
 
 const char* suffix(at::ScalarType type) {
-  return type == at::kFloat ? "_float"
-      : type == at::kHalf   ? "_half"
-      : type == at::kBFloat16
-      ? "_bfloat"
-      : nullptr;
+  return type == at::kFloat   ? "_float"
+      : type == at::kHalf     ? "_half"
+      : type == at::kBFloat16 ? "_bfloat"
+                              : nullptr;
 }
 
-Kernel find(std::string_view name, std::initializer_list<at::ScalarType> types) {
+Kernel find(
+    std::string_view name,
+    std::initializer_list<at::ScalarType> types) {
   if (!enabled()) {
     return nullptr;
   }

@@ -8,6 +8,9 @@ set(_mps "${CMAKE_CURRENT_LIST_DIR}")
 set(SIGNALLLM_METAL_FILES
   "${_mps}/prelude.metal"
   "${_mps}/causal_filter.metal"
+  "${_mps}/causal_tile.metal"
+  "${_mps}/causal_wavedec.metal"
+  "${_mps}/causal_wavelet_filter.metal"
 )
 signal_embed_metal(metal_text ${SIGNALLLM_METAL_FILES})
 set(SIGNALLLM_METAL_TEXT "${CMAKE_CURRENT_BINARY_DIR}/metal_text.metal")
@@ -16,4 +19,7 @@ set(SIGNALLLM_MPS_SOURCES
   "${CMAKE_CURRENT_BINARY_DIR}/metal_text.cpp"
   "${_mps}/library.cpp"
   "${_mps}/causal_filter_kernel.cpp"
+  "${_mps}/causal_tile.cpp"
+  "${_mps}/causal_wavedec_kernel.cpp"
+  "${_mps}/causal_wavelet_filter_kernel.cpp"
 )

@@ -47,7 +47,8 @@ class reference {
 template <class T, space S>
 class pointer {
   // What cannot be written is read by value.
-  using result = std::conditional_t<std::is_const<T>::value, T, reference<T, S>>;
+  using result =
+      std::conditional_t<std::is_const<T>::value, T, reference<T, S>>;
 
  public:
   pointer(T* first, std::ptrdiff_t count, Cell* cells, std::ptrdiff_t at = 0)
@@ -71,7 +72,10 @@ class pointer {
   friend pointer operator+(const pointer& p, I offset) {
     static_assert(std::is_integral<I>::value, "an offset is an integer");
     return {
-        p.first_, p.count_, p.cells_, p.at_ + static_cast<std::ptrdiff_t>(offset)};
+        p.first_,
+        p.count_,
+        p.cells_,
+        p.at_ + static_cast<std::ptrdiff_t>(offset)};
   }
   template <class I>
   pointer& operator+=(I offset) {
@@ -116,7 +120,9 @@ template <class T, std::size_t N>
 threadgroup_pointer<T> threadgroup_array(int id) {
   const auto shared = group_memory(id, N * sizeof(T), N);
   return {
-      static_cast<T*>(shared.memory), static_cast<std::ptrdiff_t>(N), shared.cells};
+      static_cast<T*>(shared.memory),
+      static_cast<std::ptrdiff_t>(N),
+      shared.cells};
 }
 
 } // namespace metal_host

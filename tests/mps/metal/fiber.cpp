@@ -100,7 +100,12 @@ Fiber::Fiber(void (*entry)()) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   size_ = stack_size + page;
   memory_ = mmap(
-      nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      nullptr,
+      size_,
+      PROT_READ | PROT_WRITE,
+      MAP_PRIVATE | MAP_ANONYMOUS,
+      -1,
+      0);
   if (memory_ == MAP_FAILED) {
     throw std::bad_alloc();
   }
@@ -117,7 +122,9 @@ Fiber::~Fiber() {
 void Fiber::resume() {
 #if defined(METAL_HOST_ASAN)
   __sanitizer_start_switch_fiber(
-      &main_fake, static_cast<char*>(memory_) + (size_ - stack_size), stack_size);
+      &main_fake,
+      static_cast<char*>(memory_) + (size_ - stack_size),
+      stack_size);
 #endif
   go(main_context, context_);
 #if defined(METAL_HOST_ASAN)

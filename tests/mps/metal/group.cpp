@@ -149,8 +149,8 @@ bool step(std::size_t count) {
   now.thread = &waiting->thread;
   fail(
       std::string(
-          waiting->state == State::at_barrier ? "the barrier" :
-                                                "the SIMD function") +
+          waiting->state == State::at_barrier ? "the barrier"
+                                              : "the SIMD function") +
       " in line " + std::to_string(waiting->line) + " is reached by " +
       std::to_string(here) + " of " + std::to_string(count) + " threads");
 }

@@ -77,7 +77,8 @@ void run(
     const uint64_t (&grid)[3],
     const uint64_t (&group)[3]);
 
-// ---- From a parameter's type to its value ------------------------------------
+// ---- From a parameter's type to its value
+// ------------------------------------
 template <class T>
 struct element_of {
   static constexpr element value = element::other;
@@ -178,7 +179,8 @@ Kernel kernel(
 }
 template <class... P>
 Kernel kernel(void (*function)(P...), std::vector<Parameter> parameters) {
-  return kernel(function, std::move(parameters), std::index_sequence_for<P...>());
+  return kernel(
+      function, std::move(parameters), std::index_sequence_for<P...>());
 }
 
 } // namespace metal_host

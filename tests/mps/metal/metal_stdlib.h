@@ -27,17 +27,17 @@ float from_bfloat(uint16_t bits);
 
 // Arithmetic in 16 bits rounds after every operation and is nowhere wanted:
 // values become floats first, so that it does not compile.
-#define METAL_HOST_NARROW(NAME, TO, FROM)                \
-  class NAME {                                           \
-   public:                                               \
-    NAME() = default;                                    \
-    explicit NAME(float value) : bits_(TO(value)) {}     \
-    explicit operator float() const {                    \
-      return FROM(bits_);                                \
-    }                                                    \
-                                                         \
-   private:                                              \
-    uint16_t bits_;                                      \
+#define METAL_HOST_NARROW(NAME, TO, FROM)            \
+  class NAME {                                       \
+   public:                                           \
+    NAME() = default;                                \
+    explicit NAME(float value) : bits_(TO(value)) {} \
+    explicit operator float() const {                \
+      return FROM(bits_);                            \
+    }                                                \
+                                                     \
+   private:                                          \
+    uint16_t bits_;                                  \
   };
 METAL_HOST_NARROW(half, to_half, from_half)
 METAL_HOST_NARROW(bfloat, to_bfloat, from_bfloat)
@@ -74,22 +74,22 @@ struct alignas(4 * sizeof(T)) vec<T, 4> {
   explicit vec(T a) : x(a), y(a), z(a), w(a) {}
 };
 
-#define METAL_HOST_OPERATOR(OP)                                            \
-  template <class T>                                                       \
-  vec<T, 2> operator OP(vec<T, 2> a, vec<T, 2> b) {                        \
-    return {static_cast<T>(a.x OP b.x), static_cast<T>(a.y OP b.y)};       \
-  }                                                                        \
-  template <class T>                                                       \
-  vec<T, 4> operator OP(vec<T, 4> a, vec<T, 4> b) {                        \
-    return {a.x OP b.x, a.y OP b.y, a.z OP b.z, a.w OP b.w};               \
-  }                                                                        \
-  template <class T, int N>                                                \
-  vec<T, N> operator OP(vec<T, N> a, T b) {                                \
-    return a OP vec<T, N>(b);                                              \
-  }                                                                        \
-  template <class T, int N>                                                \
-  vec<T, N> operator OP(T a, vec<T, N> b) {                                \
-    return vec<T, N>(a) OP b;                                              \
+#define METAL_HOST_OPERATOR(OP)                                      \
+  template <class T>                                                 \
+  vec<T, 2> operator OP(vec<T, 2> a, vec<T, 2> b) {                  \
+    return {static_cast<T>(a.x OP b.x), static_cast<T>(a.y OP b.y)}; \
+  }                                                                  \
+  template <class T>                                                 \
+  vec<T, 4> operator OP(vec<T, 4> a, vec<T, 4> b) {                  \
+    return {a.x OP b.x, a.y OP b.y, a.z OP b.z, a.w OP b.w};         \
+  }                                                                  \
+  template <class T, int N>                                          \
+  vec<T, N> operator OP(vec<T, N> a, T b) {                          \
+    return a OP vec<T, N>(b);                                        \
+  }                                                                  \
+  template <class T, int N>                                          \
+  vec<T, N> operator OP(T a, vec<T, N> b) {                          \
+    return vec<T, N>(a) OP b;                                        \
   }
 METAL_HOST_OPERATOR(+)
 METAL_HOST_OPERATOR(-)
@@ -113,15 +113,15 @@ using uint4 = metal::vec<uint, 4>;
 namespace metal {
 
 // ---- Numbers ----------------------------------------------------------------
-#define METAL_HOST_ORDER(T)            \
-  inline T min(T a, T b) {             \
-    return b < a ? b : a;              \
-  }                                    \
-  inline T max(T a, T b) {             \
-    return a < b ? b : a;              \
-  }                                    \
-  inline T clamp(T x, T a, T b) {      \
-    return min(max(x, a), b);          \
+#define METAL_HOST_ORDER(T)       \
+  inline T min(T a, T b) {        \
+    return b < a ? b : a;         \
+  }                               \
+  inline T max(T a, T b) {        \
+    return a < b ? b : a;         \
+  }                               \
+  inline T clamp(T x, T a, T b) { \
+    return min(max(x, a), b);     \
   }
 METAL_HOST_ORDER(float)
 METAL_HOST_ORDER(int)
@@ -250,9 +250,7 @@ inline mem_flags operator|(mem_flags a, mem_flags b) {
   return static_cast<mem_flags>(
       static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
-inline void threadgroup_barrier(
-    mem_flags flags,
-    int line = __builtin_LINE()) {
+inline void threadgroup_barrier(mem_flags flags, int line = __builtin_LINE()) {
   metal_host::barrier(static_cast<unsigned>(flags), line);
 }
 

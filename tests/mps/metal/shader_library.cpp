@@ -147,7 +147,8 @@ std::vector<Bound> bind_all(
       }
       auto* const other = static_cast<char*>(all[j].data);
       // Two outputs of one memory: what a kernel does not use has to be bound.
-      if (k.needs[j].written && other == begin && all[j].bytes == all[i].bytes) {
+      if (k.needs[j].written && other == begin &&
+          all[j].bytes == all[i].bytes) {
         all[i].cells = all[j].cells ? all[j].cells : all[i].cells;
         continue;
       }
@@ -245,10 +246,7 @@ void MetalKernelFunction::setArg(unsigned idx, const at::TensorBase& t) {
   pipeline(cps).arguments[idx] = {t, {}};
 }
 
-void MetalKernelFunction::setArg(
-    unsigned idx,
-    const void* ptr,
-    uint64_t size) {
+void MetalKernelFunction::setArg(unsigned idx, const void* ptr, uint64_t size) {
   TORCH_CHECK(encoder != nullptr, "setArg before startEncoding");
   TORCH_CHECK(
       size > 0 && size <= 4096,
