@@ -17,7 +17,8 @@ endif()
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES SIGNALLLM_ZIG)
 
 # Torch's wheels of 2.12 and later want macOS 14; so does bfloat in Metal.
-set(_target -target aarch64-macos.14.0)
+# Clang 18 changed the names of constrained templates; the wheels' are older.
+set(_target -target aarch64-macos.14.0 -fclang-abi-compat=17)
 set(CMAKE_C_COMPILER "${SIGNALLLM_ZIG}" cc ${_target})
 set(CMAKE_CXX_COMPILER "${SIGNALLLM_ZIG}" c++ ${_target})
 set(CMAKE_INSTALL_NAME_TOOL /bin/true)
