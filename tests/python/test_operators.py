@@ -97,9 +97,11 @@ def op_samples(requires_grad):
     bank = lambda: (t(4), t(4))
     return {
         "wavedec": (t(2, 9, 3), *bank(), 2, "reflect", -2),
+        "wavedec_backward": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], t(2, 9, 3), *bank(), "reflect", -2),
         "wavedec_backward_input": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), 9, "reflect", -2),
         "wavedec_backward_filters": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], t(2, 9, 3), *bank(), "reflect", -2),
         "waverec": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
+        "waverec_backward": (t(2, 10, 3), [t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
         "waverec_backward_input": (t(2, 10, 3), *bank(), [4, 4, 6], "reflect", -2),
         "waverec_backward_filters": (t(2, 10, 3), [t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
         "swt": (t(2, 9, 3), *bank(), 2, -2),
