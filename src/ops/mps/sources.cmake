@@ -15,6 +15,9 @@ set(SIGNALLLM_METAL_FILES
   "${_mps}/causal_tile.metal"
   "${_mps}/causal_wavedec.metal"
   "${_mps}/causal_wavelet_filter.metal"
+  "${_mps}/gated_fft_conv.metal"
+  "${_mps}/rms_norm.metal"
+  "${_mps}/squared_relu.metal"
 )
 signal_embed_metal(metal_text ${SIGNALLLM_METAL_FILES})
 set(SIGNALLLM_METAL_TEXT "${CMAKE_CURRENT_BINARY_DIR}/metal_text.metal")
@@ -29,6 +32,9 @@ set(SIGNALLLM_MPS_SOURCES
   "${_mps}/causal_tile.cpp"
   "${_mps}/causal_wavedec_kernel.cpp"
   "${_mps}/causal_wavelet_filter_kernel.cpp"
+  "${_mps}/gated_fft_conv_kernel.cpp"
+  "${_mps}/rms_norm_kernel.cpp"
+  "${_mps}/squared_relu_kernel.cpp"
   "${_mps}/tile_plan.cpp"
   "${_mps}/wavedec_kernel.cpp"
   "${_mps}/waverec_kernel.cpp"
