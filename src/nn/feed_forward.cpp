@@ -1,5 +1,7 @@
 #include <signalllm/nn/feed_forward.h>
 
+#include <signalllm/ops/squared_relu.h>
+
 #include <ATen/OpMathType.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/fft_irfft.h>
@@ -155,6 +157,8 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
   }
   if (options.activation() == Activation::Gelu) {
     hidden = at::gelu(hidden);
+  } else if (hidden.is_mps()) {
+    hidden = ops::squared_relu(hidden);
   } else {
     hidden = at::relu(hidden);
     hidden = hidden * hidden; // a power would be float32 under autocast

@@ -1,8 +1,11 @@
 #include <signalllm/nn/fourier_convolution_attention.h>
 
+#include <signalllm/ops/rms_norm.h>
+
 #include "nn/fourier_waves.h"
 #include "ops/fft_conv.h"
 #include "ops/gated_fft_conv.h"
+#include "ops/rms_norm.h"
 
 #include <ATen/OpMathType.h>
 #include <ATen/ops/arange.h>
@@ -30,18 +33,6 @@ namespace {
 struct NoAutocast {
   c10::impl::ExcludeDispatchKeyGuard guard{c10::autocast_dispatch_keyset};
 };
-
-/// Over the last axis. torch's fused norm has no backward kernel for MPS, nor
-/// for what else is not CUDA, where it is composed as here.
-at::Tensor rms_norm(const at::Tensor& x) {
-  constexpr double epsilon = 1e-6;
-  if (!x.device().is_mps()) {
-    return at::rms_norm(x, {x.size(-1)}, {}, epsilon);
-  }
-  const auto wide = x.to(at::toOpMathType(x.scalar_type()));
-  const auto power = wide.square().mean(-1, /*keepdim=*/true);
-  return (wide * (power + epsilon).rsqrt()).to(x.scalar_type());
-}
 
 } // namespace
 
@@ -193,7 +184,14 @@ torch::Tensor FourierConvolutionAttentionImpl::forward(
 torch::Tensor FourierConvolutionAttentionImpl::normalize(
     const torch::Tensor& mixed) const {
   NoAutocast no_autocast; // which would make it float32
-  const auto normal = options.normalize() ? rms_norm(mixed) : mixed;
+  constexpr double epsilon = 1e-6;
+  // torch's fused norm has no backward kernel for MPS.
+  const auto norm = [&](const torch::Tensor& x) {
+    return !x.is_mps() ? at::rms_norm(x, {x.size(-1)}, {}, epsilon)
+        : is_twin()    ? ops::rms_norm(x, epsilon)
+                       : ops::composite::rms_norm(x, epsilon);
+  };
+  const auto normal = options.normalize() ? norm(mixed) : mixed;
   return options.dropout() > 0
       ? at::dropout(normal, options.dropout(), is_training())
       : normal;

@@ -155,7 +155,8 @@ torch::Tensor WaveletTransformImpl::invert(
       ", these coefficients are of a signal of ",
       options.causal() ? "" : std::to_string(given - 1) + " or ",
       given);
-  return signal.narrow(options.dim(), 0, length);
+  // The narrow's gradient would be a copy.
+  return length == given ? signal : signal.narrow(options.dim(), 0, length);
 }
 
 void MPSWaveletTransformImpl::pretty_print(std::ostream& stream) const {

@@ -154,7 +154,7 @@ at::Tensor upsample(const at::Tensor& c, const at::Tensor& f) {
              {dot_taps(u, phases.select(2, 0)),
               dot_taps(u, phases.select(2, 1))},
              2)
-      .reshape({c.size(0), -1, c.size(2)});
+      .reshape({c.size(0), 2 * u.size(1), c.size(2)});
 }
 
 /// sum_{b,o} g[b,o,i] u[b,o,i,k] as `[1 or inner, taps]`.

@@ -51,6 +51,20 @@ std::tuple<at::Tensor, at::Tensor> detail::wavedec_backward_filters(
   return op.call(grads, input, dec_lo, dec_hi, mode, dim);
 }
 
+std::tuple<at::Tensor, at::Tensor, at::Tensor> detail::wavedec_backward(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::wavedec_backward", "")
+          .typed<decltype(detail::wavedec_backward)>();
+  return op.call(grads, input, dec_lo, dec_hi, mode, dim);
+}
+
 WavedecPlan plan_wavedec(
     std::string_view op,
     const at::Tensor& input,
@@ -224,6 +238,23 @@ at::Tensor backward_input_composite(
       grads, dec_lo, dec_hi, length.guard_int(__FILE__, __LINE__), mode, dim);
 }
 
+/// Every device's own kernels, one after the other.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> backward_of_two(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  auto [lo, hi] =
+      detail::wavedec_backward_filters(grads, input, dec_lo, dec_hi, mode, dim);
+  return {
+      detail::wavedec_backward_input(
+          grads, dec_lo, dec_hi, input.sym_size(dim), mode, dim),
+      lo,
+      hi};
+}
+
 std::vector<at::Tensor> wavedec_meta(
     const at::Tensor& input,
     const at::Tensor& dec_lo,
@@ -288,12 +319,17 @@ TORCH_LIBRARY_FRAGMENT(signalllm, m) {
       "wavedec_backward_filters(Tensor[] grads, Tensor input, Tensor dec_lo, "
       "Tensor dec_hi, str mode, int dim) -> (Tensor, Tensor)",
       tags);
+  m.def(
+      "wavedec_backward(Tensor[] grads, Tensor input, Tensor dec_lo, "
+      "Tensor dec_hi, str mode, int dim) -> (Tensor, Tensor, Tensor)",
+      tags);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
   m.impl("wavedec", &composite::wavedec);
   m.impl("wavedec_backward_input", &backward_input_composite);
   m.impl("wavedec_backward_filters", &composite::wavedec_backward_filters);
+  m.impl("wavedec_backward", &backward_of_two);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, Meta, m) {

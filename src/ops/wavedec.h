@@ -65,6 +65,16 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters(
     std::string_view mode,
     int64_t dim);
 
+/// signalllm::wavedec_backward: both at once, (input, dec_lo, dec_hi), for
+/// devices that share work between them.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> wavedec_backward(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view mode,
+    int64_t dim);
+
 } // namespace detail
 
 /// Plain, differentiable ATen, any device.

@@ -50,6 +50,21 @@ std::tuple<at::Tensor, at::Tensor> detail::waverec_backward_filters(
   return op.call(grad, coeffs, rec_lo, rec_hi, mode, dim);
 }
 
+std::tuple<std::vector<at::Tensor>, at::Tensor, at::Tensor>
+detail::waverec_backward(
+    const at::Tensor& grad,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::waverec_backward", "")
+          .typed<decltype(detail::waverec_backward)>();
+  return op.call(grad, coeffs, rec_lo, rec_hi, mode, dim);
+}
+
 namespace {
 
 /// `lengths` are the coefficients', `[cA_n, cD_n, ..., cD_1]`.
@@ -293,6 +308,26 @@ std::vector<at::Tensor> backward_input_composite(
       grad, rec_lo, rec_hi, C10_AS_INTARRAYREF_SLOW(lengths), mode, dim);
 }
 
+/// Every device's own kernels, one after the other.
+std::tuple<std::vector<at::Tensor>, at::Tensor, at::Tensor> backward_of_two(
+    const at::Tensor& grad,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  std::vector<c10::SymInt> lengths;
+  for (const auto& c : coeffs) {
+    lengths.push_back(c.sym_size(dim));
+  }
+  auto [lo, hi] =
+      detail::waverec_backward_filters(grad, coeffs, rec_lo, rec_hi, mode, dim);
+  return {
+      detail::waverec_backward_input(grad, rec_lo, rec_hi, lengths, mode, dim),
+      lo,
+      hi};
+}
+
 at::Tensor waverec_meta(
     at::TensorList coeffs,
     const at::Tensor& rec_lo,
@@ -365,12 +400,17 @@ TORCH_LIBRARY_FRAGMENT(signalllm, m) {
       "waverec_backward_filters(Tensor grad, Tensor[] coeffs, Tensor rec_lo, "
       "Tensor rec_hi, str mode, int dim) -> (Tensor, Tensor)",
       tags);
+  m.def(
+      "waverec_backward(Tensor grad, Tensor[] coeffs, Tensor rec_lo, "
+      "Tensor rec_hi, str mode, int dim) -> (Tensor[], Tensor, Tensor)",
+      tags);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
   m.impl("waverec", &composite::waverec);
   m.impl("waverec_backward_input", &backward_input_composite);
   m.impl("waverec_backward_filters", &composite::waverec_backward_filters);
+  m.impl("waverec_backward", &backward_of_two);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, Meta, m) {

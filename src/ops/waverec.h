@@ -66,6 +66,16 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters(
     std::string_view mode,
     int64_t dim);
 
+/// signalllm::waverec_backward: both at once, (coeffs, rec_lo, rec_hi), for
+/// devices that share work between them.
+std::tuple<std::vector<at::Tensor>, at::Tensor, at::Tensor> waverec_backward(
+    const at::Tensor& grad,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim);
+
 } // namespace detail
 
 /// Plain, differentiable ATen, any device.

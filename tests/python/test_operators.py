@@ -68,6 +68,8 @@ CASES = {
         (lambda x, k, s, c=c: ops.fft_conv(x, k, s, c), lambda n=n: (leaf(2, 5, 2), leaf(n, 2), leaf(2)))
         for c, n in [(True, 5), (True, 3), (True, 8), (False, 5), (False, 2)]
     ] + [(lambda x, k: ops.fft_conv(x, k), lambda: (leaf(2, 5, 2), leaf(5, 2)))],
+    "rms_norm": [(lambda x: ops.rms_norm(x, 0.1), lambda: (leaf(2, 3, 4),))],
+    "squared_relu": [(ops.squared_relu, lambda: (leaf(2, 3, 4),))],
     "gated_fft_conv": [
         (ops.gated_fft_conv, lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(4, 2), leaf(2))),
         (lambda *a: ops.gated_fft_conv(*a), lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(5, 2))),
@@ -102,9 +104,11 @@ def op_samples(requires_grad):
     bank = lambda: (t(4), t(4))
     return {
         "wavedec": (t(2, 9, 3), *bank(), 2, "reflect", -2),
+        "wavedec_backward": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], t(2, 9, 3), *bank(), "reflect", -2),
         "wavedec_backward_input": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), 9, "reflect", -2),
         "wavedec_backward_filters": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], t(2, 9, 3), *bank(), "reflect", -2),
         "waverec": ([t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
+        "waverec_backward": (t(2, 10, 3), [t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
         "waverec_backward_input": (t(2, 10, 3), *bank(), [4, 4, 6], "reflect", -2),
         "waverec_backward_filters": (t(2, 10, 3), [t(2, 4, 3), t(2, 4, 3), t(2, 6, 3)], *bank(), "reflect", -2),
         "swt": (t(2, 9, 3), *bank(), 2, -2),
@@ -120,6 +124,10 @@ def op_samples(requires_grad):
         "causal_wavelet_filter_backward_filters": (t(2, 9, 3), t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "fft_conv": (t(2, 9, 3), t(9, 3), t(3), True),
         "fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3), True),
+        "rms_norm": (t(2, 9, 3), 1e-6),
+        "rms_norm_backward": (t(2, 9, 3), t(2, 9, 3), 1e-6),
+        "squared_relu": (t(2, 9, 3),),
+        "squared_relu_backward": (t(2, 9, 3), t(2, 9, 3)),
         "gated_fft_conv": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
         "gated_fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
         "tree_attention": (t(2, 3, 9, 4), t(2, 3, 9, 4), t(2, 3, 9, 4), 2),

@@ -37,7 +37,11 @@ struct Wavedec : torch::autograd::Function<Wavedec> {
     const auto mode = ctx->saved_data["mode"].toStringRef();
     const auto dim = ctx->saved_data["dim"].toInt();
     variable_list out(6);
-    if (ctx->needs_input_grad(0)) {
+    const bool filters = ctx->needs_input_grad(1) || ctx->needs_input_grad(2);
+    if (ctx->needs_input_grad(0) && filters) {
+      std::tie(out[0], out[1], out[2]) = detail::wavedec_backward(
+          grads, saved[0], saved[1], saved[2], mode, dim);
+    } else if (ctx->needs_input_grad(0)) {
       out[0] = detail::wavedec_backward_input(
           grads,
           saved[1],
@@ -45,8 +49,7 @@ struct Wavedec : torch::autograd::Function<Wavedec> {
           ctx->saved_data["length"].toSymInt(),
           mode,
           dim);
-    }
-    if (ctx->needs_input_grad(1) || ctx->needs_input_grad(2)) {
+    } else if (filters) {
       std::tie(out[1], out[2]) = detail::wavedec_backward_filters(
           grads, saved[0], saved[1], saved[2], mode, dim);
     }
@@ -100,10 +103,31 @@ std::tuple<at::Tensor, at::Tensor> backward_filters_autograd(
       grads, input, dec_lo, dec_hi, mode, dim);
 }
 
+std::tuple<at::Tensor, at::Tensor, at::Tensor> backward_autograd(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  if (needs_graph(grads, input, dec_lo, dec_hi)) {
+    auto [lo, hi] = composite::wavedec_backward_filters(
+        grads, input, dec_lo, dec_hi, mode, dim);
+    return {
+        composite::wavedec_backward_input(
+            grads, dec_lo, dec_hi, input.size(dim), mode, dim),
+        lo,
+        hi};
+  }
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  return detail::wavedec_backward(grads, input, dec_lo, dec_hi, mode, dim);
+}
+
 } // namespace
 
 TORCH_LIBRARY_IMPL(signalllm, Autograd, m) {
   m.impl("wavedec", &wavedec_autograd);
+  m.impl("wavedec_backward", &backward_autograd);
   m.impl("wavedec_backward_input", &backward_input_autograd);
   m.impl("wavedec_backward_filters", &backward_filters_autograd);
 }

@@ -49,12 +49,21 @@ struct Waverec : torch::autograd::Function<Waverec> {
     for (size_t i = 0; i < count; ++i) {
       coeffs |= ctx->needs_input_grad(i);
     }
-    if (coeffs) {
-      auto g = detail::waverec_backward_input(
+    const bool filters =
+        ctx->needs_input_grad(count) || ctx->needs_input_grad(count + 1);
+    variable_list g;
+    if (coeffs && filters) {
+      std::tie(g, out[count], out[count + 1]) = detail::waverec_backward(
+          grads[0],
+          at::TensorList(saved).slice(2),
+          saved[0],
+          saved[1],
+          mode,
+          dim);
+    } else if (coeffs) {
+      g = detail::waverec_backward_input(
           grads[0], saved[0], saved[1], lengths, mode, dim);
-      std::move(g.begin(), g.end(), out.begin());
-    }
-    if (ctx->needs_input_grad(count) || ctx->needs_input_grad(count + 1)) {
+    } else if (filters) {
       std::tie(out[count], out[count + 1]) = detail::waverec_backward_filters(
           grads[0],
           at::TensorList(saved).slice(2),
@@ -63,6 +72,7 @@ struct Waverec : torch::autograd::Function<Waverec> {
           mode,
           dim);
     }
+    std::move(g.begin(), g.end(), out.begin());
     return out;
   }
 };
@@ -112,10 +122,35 @@ std::tuple<at::Tensor, at::Tensor> backward_filters_autograd(
       grad, coeffs, rec_lo, rec_hi, mode, dim);
 }
 
+std::tuple<std::vector<at::Tensor>, at::Tensor, at::Tensor> backward_autograd(
+    const at::Tensor& grad,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  if (needs_graph(grad, coeffs, rec_lo, rec_hi)) {
+    std::vector<int64_t> lengths;
+    for (const auto& c : coeffs) {
+      lengths.push_back(c.size(dim));
+    }
+    auto [lo, hi] = composite::waverec_backward_filters(
+        grad, coeffs, rec_lo, rec_hi, mode, dim);
+    return {
+        composite::waverec_backward_input(
+            grad, rec_lo, rec_hi, lengths, mode, dim),
+        lo,
+        hi};
+  }
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  return detail::waverec_backward(grad, coeffs, rec_lo, rec_hi, mode, dim);
+}
+
 } // namespace
 
 TORCH_LIBRARY_IMPL(signalllm, Autograd, m) {
   m.impl("waverec", &waverec_autograd);
+  m.impl("waverec_backward", &backward_autograd);
   m.impl("waverec_backward_input", &backward_input_autograd);
   m.impl("waverec_backward_filters", &backward_filters_autograd);
 }

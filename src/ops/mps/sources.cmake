@@ -7,10 +7,17 @@ set(_mps "${CMAKE_CURRENT_LIST_DIR}")
 # One text: the prelude first, then a file an operator.
 set(SIGNALLLM_METAL_FILES
   "${_mps}/prelude.metal"
+  "${_mps}/bank.metal"
+  "${_mps}/wavedec.metal"
+  "${_mps}/waverec.metal"
+  "${_mps}/bank_gradient.metal"
   "${_mps}/causal_filter.metal"
   "${_mps}/causal_tile.metal"
   "${_mps}/causal_wavedec.metal"
   "${_mps}/causal_wavelet_filter.metal"
+  "${_mps}/gated_fft_conv.metal"
+  "${_mps}/rms_norm.metal"
+  "${_mps}/squared_relu.metal"
 )
 signal_embed_metal(metal_text ${SIGNALLLM_METAL_FILES})
 set(SIGNALLLM_METAL_TEXT "${CMAKE_CURRENT_BINARY_DIR}/metal_text.metal")
@@ -18,8 +25,17 @@ set(SIGNALLLM_METAL_TEXT "${CMAKE_CURRENT_BINARY_DIR}/metal_text.metal")
 set(SIGNALLLM_MPS_SOURCES
   "${CMAKE_CURRENT_BINARY_DIR}/metal_text.cpp"
   "${_mps}/library.cpp"
+  "${_mps}/bank.cpp"
+  "${_mps}/bank_gradient.cpp"
+  "${_mps}/bank_part.cpp"
   "${_mps}/causal_filter_kernel.cpp"
   "${_mps}/causal_tile.cpp"
   "${_mps}/causal_wavedec_kernel.cpp"
   "${_mps}/causal_wavelet_filter_kernel.cpp"
+  "${_mps}/gated_fft_conv_kernel.cpp"
+  "${_mps}/rms_norm_kernel.cpp"
+  "${_mps}/squared_relu_kernel.cpp"
+  "${_mps}/tile_plan.cpp"
+  "${_mps}/wavedec_kernel.cpp"
+  "${_mps}/waverec_kernel.cpp"
 )

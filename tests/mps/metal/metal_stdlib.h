@@ -140,6 +140,14 @@ inline float abs(float a) {
   return std::fabs(a);
 }
 
+inline uint reverse_bits(uint a) {
+  uint out = 0;
+  for (int i = 0; i < 32; ++i) {
+    out |= ((a >> i) & 1u) << (31 - i);
+  }
+  return out;
+}
+
 #define METAL_HOST_FUNCTION(NAME) \
   inline float NAME(float a) {    \
     return std::NAME(a);          \
