@@ -112,6 +112,7 @@ int main(int argc, char** argv) {
     problem = error.what();
   }
   std::fflush(stdout);
-  fmt::print(stderr, "signalllm: {}\n", first_line(problem));
+  // Not fmt::print, which throws where nobody reads.
+  std::fputs(("signalllm: " + first_line(problem) + "\n").c_str(), stderr);
   return failure;
 }

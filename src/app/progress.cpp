@@ -25,6 +25,13 @@ std::string bar(double share, std::size_t width) {
   return "[" + std::string(full, '#') + std::string(width - full, '.') + "]";
 }
 
+/// Unlike fmt::print it throws nothing where the terminal is gone: a training
+/// that nobody looks at any more must still be saved.
+void put(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
 } // namespace
 
 std::string format_duration(double seconds) {
@@ -73,27 +80,23 @@ void Progress::update(
     const auto shown = room >= 5
         ? bar(share, std::min<std::size_t>(room, 24)) + " " + line_
         : line_.substr(0, width - 1);
-    fmt::print("\r{}\x1b[K", shown);
-    std::fflush(stdout);
+    put("\r" + shown + "\x1b[K");
     drawn_ = true;
   } else if (
       now - shown_ >= std::chrono::seconds(10) || report.step == steps_) {
-    fmt::print("{}\n", line_);
-    std::fflush(stdout);
+    put(line_ + "\n");
     shown_ = now;
   }
 }
 
 void Progress::note(const std::string& text) {
-  fmt::print("{}{}\n", terminal_ && drawn_ ? "\r\x1b[K" : "", text);
-  std::fflush(stdout);
+  put((terminal_ && drawn_ ? "\r\x1b[K" : "") + text + "\n");
   drawn_ = false;
 }
 
 void Progress::finish() {
   if (terminal_ && drawn_) {
-    fmt::print("\n");
-    std::fflush(stdout);
+    put("\n");
   }
   drawn_ = false;
 }

@@ -113,6 +113,7 @@ training::TrainerOptions trainer_options(const Settings& s) {
                  .clip(s.clip))
       .bfloat16(s.precision == "bfloat16")
       .average(s.average)
+      .divergence(s.divergence)
       .record(s.record);
 }
 
@@ -255,6 +256,12 @@ void check(const Settings& s) {
   at_least("weight-decay", s.weight_decay, 0.0);
   at_least("kernel-decay", s.kernel_decay, 0.0);
   at_least("clip", s.clip, 0.0);
+  at_least("rollbacks", s.rollbacks, 0);
+  TORCH_CHECK(
+      s.divergence == 0 || s.divergence > 1,
+      "--divergence is ",
+      s.divergence,
+      "; above 1, or 0 for never");
   at_least("threads", s.threads, 0);
   at_least("report-every", s.report_every, 0);
   at_least("evaluate-every", s.evaluate_every, 0);

@@ -39,6 +39,8 @@ struct Settings {
   double beta2 = 0.99;
   double clip = 1.0;
   double average = 0.999;
+  double divergence = 2.0;
+  int64_t rollbacks = 3;
   std::string precision = "float32";
   uint64_t seed = 1;
 
@@ -109,6 +111,17 @@ void visit_settings(SettingsType& s, Visit&& visit) {
       "average",
       s.average,
       "keep weights averaged with this decay (0.999) and use them; 0: off");
+  visit(
+      group,
+      "divergence",
+      s.divergence,
+      "a loss this many times its median has diverged; 0: never");
+  visit(
+      group,
+      "rollbacks",
+      s.rollbacks,
+      "times to go back, with other batches, from a loss that is NaN or "
+      "diverged");
   visit(group, "precision", s.precision, "float32 or bfloat16");
   visit(group, "seed", s.seed, "of weights, dropout and data order");
   group = run_group;

@@ -18,7 +18,8 @@ constexpr const char* examples =
     "--steps 5000\n"
     "  signalllm train --data book.txt --tokenizer chars --out runs/book\n"
     "  signalllm train --resume runs/book --steps 10000\n"
-    "  signalllm train --config runs/book/config.toml --out runs/book-again\n";
+    "  signalllm train --config runs/book/config.toml --out runs/book-again\n"
+    "A command with --out, given again, goes on with what is there.\n";
 
 /// Puts what the words say into `settings`.
 std::optional<int> parse(const Words& words, Settings& settings) {
@@ -31,40 +32,90 @@ std::optional<int> parse(const Words& words, Settings& settings) {
   return line.parse(words);
 }
 
+/// Calls `differ(group, name, then, now)` for every setting that is not the
+/// same in both.
+template <typename Differ>
+void compare(const Settings& before, const Settings& after, Differ differ) {
+  visit_settings(
+      after, [&](const char* group, const char* name, const auto& now, auto) {
+        visit_settings(
+            before, [&](auto, const char* other, const auto& then, auto) {
+              if constexpr (std::is_same_v<decltype(now), decltype(then)>) {
+                if (!std::strcmp(name, other) && now != then) {
+                  differ(group, name, then, now);
+                }
+              }
+            });
+      });
+}
+
+Settings recorded(const training::RunFolder& folder) {
+  return settings_from_json(
+      folder.read_text("config.json"), folder.file("config.json"));
+}
+
 /// The settings of the run, with what the words say on top. Text and model
 /// must stay what they were.
 Settings resumed(const Words& words, const std::string& path) {
   const training::RunFolder folder(path);
   folder.check_exists();
-  const auto before = settings_from_json(
-      folder.read_text("config.json"), folder.file("config.json"));
+  const auto before = recorded(folder);
   auto settings = before;
   parse(words, settings);
-  visit_settings(
-      settings, [&](const char* group, const char* name, auto& now, auto) {
-        const bool fixed = !std::strcmp(group, data_group) ||
-            !std::strcmp(group, model_group) || !std::strcmp(name, "seed");
-        visit_settings(
-            before, [&](auto, const char* other, const auto& then, auto) {
-              if constexpr (std::is_same_v<
-                                std::decay_t<decltype(now)>,
-                                std::decay_t<decltype(then)>>) {
-                TORCH_CHECK(
-                    !fixed || std::strcmp(name, other) != 0 || now == then,
-                    "--",
-                    name,
-                    " of the run in ",
-                    path,
-                    " is ",
-                    then,
-                    " and cannot become ",
-                    now);
-              }
-            });
+  compare(
+      before,
+      settings,
+      [&](const std::string& group,
+          const std::string& name,
+          const auto& then,
+          const auto& now) {
+        TORCH_CHECK(
+            group != data_group && group != model_group && name != "seed",
+            "--",
+            name,
+            " of the run in ",
+            path,
+            " is ",
+            then,
+            " and cannot become ",
+            now);
       });
   settings.out.clear();
   settings.resume = path;
   return settings;
+}
+
+/// Whether `--out` names a run with a checkpoint, which the same command goes
+/// on with. Throws where its settings are others.
+bool goes_on(const Settings& settings) {
+  const training::RunFolder folder(settings.out);
+  std::error_code ignored; // where we cannot look, making the run says why
+  if (!std::filesystem::exists(folder.file("config.json"), ignored) ||
+      folder.checkpoints().empty()) {
+    return false;
+  }
+  compare(
+      recorded(folder),
+      settings,
+      [&](const std::string& group,
+          const char* name,
+          const auto& then,
+          const auto& now) {
+        TORCH_CHECK(
+            group == run_group,
+            "the folder ",
+            settings.out,
+            " already holds a run, whose --",
+            name,
+            " is ",
+            then,
+            " and not ",
+            now,
+            "; go on with it (--resume ",
+            settings.out,
+            ") or choose another --out");
+      });
+  return true;
 }
 
 std::string absolute(const std::string& path) {
@@ -85,16 +136,21 @@ int run_train(const Words& words) {
         settings.out.empty() || settings.out == settings.resume,
         "--resume goes on in its own folder; --out cannot be given too");
     settings = resumed(words, settings.resume);
-  } else if (settings.out.empty()) {
-    settings.out = next_folder("train");
   }
   // So that the run can be resumed from anywhere.
   settings.data = absolute(settings.data);
   settings.valid = absolute(settings.valid);
+  if (settings.resume.empty()) {
+    if (settings.out.empty()) {
+      settings.out = next_folder("train");
+    } else if (goes_on(settings)) {
+      settings.resume = settings.out;
+    }
+  }
   TrainingRun run(settings);
   run.describe();
   const int code = run.train();
-  if (code == 0) {
+  if (code == 0 && !run.was_complete()) {
     run.draw_losses();
     fmt::print("next: signalllm generate --run {}\n", run.folder().path());
   }

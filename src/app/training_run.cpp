@@ -73,9 +73,14 @@ TrainingRun::TrainingRun(const Settings& settings)
   if (!resume) {
     lock_ = folder_.create();
     folder_.write_text("tokenizer.json", tokenizer_->to_json());
+    write_settings();
   }
-  folder_.write_text("config.json", to_json(settings_, options));
+}
+
+void TrainingRun::write_settings() const {
   folder_.write_text("config.toml", to_toml(settings_));
+  // The last: where it is there is a run.
+  folder_.write_text("config.json", to_json(settings_, model_->options));
 }
 
 void TrainingRun::describe() const {
@@ -104,6 +109,28 @@ void TrainingRun::describe() const {
   std::fflush(stdout);
 }
 
+void TrainingRun::resume(training::Trainer& trainer) {
+  if (folder_.checkpoints().empty()) {
+    fmt::print("no checkpoint yet: from the beginning\n");
+  } else {
+    std::vector<std::string> problems;
+    trainer.restore(folder_.load_latest(&problems));
+    report_damage(problems);
+    const auto done = trainer.steps_done();
+    TORCH_CHECK(
+        done <= settings_.steps,
+        "the run has done ",
+        done,
+        " steps already; --steps is ",
+        settings_.steps);
+    fmt::print("resumed after step {}\n", done);
+  }
+  folder_.truncate_log(trainer.steps_done());
+  if (trainer.steps_done() < settings_.steps) {
+    write_settings();
+  }
+}
+
 int TrainingRun::train() {
   const training::InterruptGuard guard;
   training::Trainer trainer(
@@ -111,23 +138,16 @@ int TrainingRun::train() {
       data::RandomWindows(train_tokens_, settings_.context, settings_.seed),
       trainer_options(settings_));
   if (!settings_.resume.empty()) {
-    std::vector<std::string> problems;
-    trainer.restore(folder_.load_latest(&problems));
-    report_damage(problems);
-    folder_.truncate_log(trainer.steps_done());
-    TORCH_CHECK(
-        trainer.steps_done() < settings_.steps,
-        "the run has done its ",
-        trainer.steps_done(),
-        " steps; a larger --steps goes on");
-    fmt::print("resumed after step {}\n", trainer.steps_done());
+    resume(trainer);
   }
+  const bool done_before = trainer.steps_done() == settings_.steps;
   auto options = training::FitOptions()
                      .steps(settings_.steps)
                      .report_every(settings_.report_every)
                      .evaluate_every(settings_.evaluate_every)
                      .checkpoint_every(settings_.checkpoint_every)
                      .keep(settings_.keep)
+                     .rollbacks(settings_.rollbacks)
                      .folder(folder_)
                      .stop([] { return training::interrupt_signal() != 0; });
   if (valid_tokens_.numel() > 0) {
@@ -151,18 +171,33 @@ int TrainingRun::train() {
         evaluation.loss(),
         evaluation.bits_per_byte()));
   };
+  callbacks.on_rollback = [&](const training::Rollback& back) {
+    progress.note(fmt::format(
+        "{}: back to step {}, on with other batches (roll-back {} of {})",
+        back.reason,
+        back.step,
+        back.number,
+        settings_.rollbacks));
+  };
   const auto result = fit(trainer, options, callbacks);
   progress.finish();
   validation_ = result.validation;
   if (const int signal = training::interrupt_signal(); signal != 0) {
     std::fflush(stdout);
-    fmt::print(
-        stderr,
+    // Not fmt::print, which throws where the terminal is gone.
+    const auto line = fmt::format(
         "signalllm: interrupted; step {} is saved, go on with: signalllm "
         "train --resume {}\n",
         trainer.steps_done(),
         folder_.path());
+    std::fputs(line.c_str(), stderr);
     return 128 + signal;
+  }
+  was_complete_ = done_before && !validation_;
+  if (was_complete_) {
+    fmt::print(
+        "the run has done its {} steps; a larger --steps goes on\n",
+        trainer.steps_done());
   }
   load_averaged_weights();
   return 0;

@@ -12,7 +12,7 @@ namespace signalllm::app {
 
 /// One training run from its settings: reads the text, builds the model, makes
 /// or reopens the folder. What is wrong with any of it throws before anything
-/// is written.
+/// is written but the folder's lock.
 class TrainingRun {
  public:
   explicit TrainingRun(const Settings& settings);
@@ -21,8 +21,14 @@ class TrainingRun {
   void describe() const;
   /// Trains to the end of the steps with a progress line. Returns the exit
   /// code: 0, or 128 plus the signal that stopped it, which leaves a
-  /// checkpoint and one line that says how to go on.
+  /// checkpoint and one line that says how to go on. A run that was stopped
+  /// between its last checkpoint and its last validation gets that; for one
+  /// that lacks nothing it says so.
   int train();
+  /// Whether `train` found nothing left to do.
+  bool was_complete() const {
+    return was_complete_;
+  }
   /// Draws the loss curve into the folder and says so.
   void draw_losses() const;
 
@@ -46,6 +52,10 @@ class TrainingRun {
   }
 
  private:
+  /// Puts the newest checkpoint into the trainer and, when nothing speaks
+  /// against going on, the settings into the folder.
+  void resume(training::Trainer& trainer);
+  void write_settings() const;
   void load_averaged_weights();
 
   Settings settings_;
@@ -57,6 +67,7 @@ class TrainingRun {
   at::Tensor train_tokens_, valid_tokens_;
   SignalLLM model_{nullptr};
   std::optional<training::Evaluation> validation_;
+  bool was_complete_ = false;
 };
 
 } // namespace signalllm::app

@@ -80,8 +80,15 @@ void sync_folder(const std::string& who, const std::string& path) {
   if (descriptor < 0) {
     fail(who, "open the folder", path);
   }
-  ::fsync(descriptor); // some file systems refuse it for folders: no matter
+  // Some file systems do not know it for folders: no matter.
+  const bool synced =
+      ::fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP;
+  const int reason = errno;
   ::close(descriptor);
+  if (!synced) {
+    errno = reason;
+    fail(who, "sync the folder", path);
+  }
 }
 
 MappedFile::MappedFile(const std::string& who, const std::string& path) {

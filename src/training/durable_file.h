@@ -33,7 +33,8 @@ void write_durably(
     const std::string& path,
     std::string_view text);
 
-/// Makes a renaming inside the folder survive a power failure.
+/// Makes a renaming inside the folder survive a power failure. Throws where the
+/// disk reports an error.
 void sync_folder(const std::string& who, const std::string& path);
 
 /// A file mapped privately: reading is on demand, writing stays in memory.

@@ -1,5 +1,8 @@
 #include <signalllm/training/fit.h>
 
+#include "training/divergence.h"
+#include "training/retreat.h"
+
 #include <c10/util/Exception.h>
 #include <nlohmann/json.hpp>
 
@@ -32,8 +35,27 @@ class Log {
   explicit Log(const std::optional<RunFolder>& folder) {
     if (folder) {
       path_ = folder->file("log.jsonl");
-      out_.open(path_, std::ios::app);
-      TORCH_CHECK(out_, "fit: cannot write ", path_);
+      open();
+    }
+  }
+  /// Whether it holds the validation of a step.
+  bool has_validation(int64_t step) const {
+    std::ifstream in(path_);
+    for (std::string line; std::getline(in, line);) {
+      const auto json = LogLine::parse(line, nullptr, false);
+      if (json.is_object() && json.contains("valid_loss") &&
+          json.value("step", int64_t{-1}) == step) {
+        return true;
+      }
+    }
+    return false;
+  }
+  /// Forgets what comes after a step.
+  void cut(const std::optional<RunFolder>& folder, int64_t step) {
+    if (folder) {
+      folder->truncate_log(step); // a new file
+      out_.close();
+      open();
     }
   }
   void write(const LogLine& line) {
@@ -44,6 +66,11 @@ class Log {
   }
 
  private:
+  void open() {
+    out_.open(path_, std::ios::app);
+    TORCH_CHECK(out_, "fit: cannot write ", path_);
+  }
+
   std::string path_;
   std::ofstream out_;
 };
@@ -62,9 +89,14 @@ FitResult fit(
   auto mark = start; // the end of the last report
   Log log(options.folder());
   FitResult result;
+  const auto stop_asked = [&] { return options.stop() && options.stop()(); };
+  Retreat retreat(options.folder(), options.keep());
+  if (options.rollbacks() > 0 &&
+      (!options.folder() || options.folder()->checkpoints().empty())) {
+    retreat.keep_copy(trainer.checkpoint());
+  }
 
-  const auto report = [&] {
-    const auto now = trainer.report();
+  const auto report = [&](const StepReport& now) {
     const double elapsed = since(mark);
     const double speed = static_cast<double>(now.tokens) / elapsed;
     LogLine line{
@@ -88,6 +120,10 @@ FitResult fit(
     how.stop(options.stop());
     result.validation =
         trainer.evaluate(*options.validation(), options.token_bytes(), how);
+    if (stop_asked()) {
+      result.validation.reset(); // of a part of the text perhaps
+      return;
+    }
     log.write(
         {{"step", step},
          {"valid_loss", rounded(result.validation->loss())},
@@ -100,25 +136,69 @@ FitResult fit(
   const auto save = [&](int64_t step) {
     if (options.folder()) {
       options.folder()->save(trainer.checkpoint(), options.keep());
+      retreat.drop_copy();
       if (callbacks.on_checkpoint) {
         callbacks.on_checkpoint(step);
       }
       mark = Clock::now();
+    } else if (options.rollbacks() > 0) {
+      retreat.keep_copy(trainer.checkpoint());
     }
+  };
+  const auto go_back = [&](const StepReport& now) {
+    const auto times = trainer.rollbacks();
+    TORCH_CHECK(
+        times<options.rollbacks(), now.trouble, times> 0
+            ? c10::str(
+                  ", after ", times, times == 1 ? " roll-back" : " roll-backs")
+            : "",
+        ": ",
+        loss_advice(trainer.options()));
+    retreat.go_back(trainer);
+    const Rollback back{
+        trainer.rollbacks(),
+        now.trouble_step,
+        trainer.steps_done(),
+        now.trouble};
+    // First of all, so that it is said wherever the process is killed.
+    log.write(
+        {{"step", back.step},
+         {"rollback", back.number},
+         {"failed_step", back.failed_step},
+         {"reason", back.reason}});
+    retreat.settle(trainer);
+    log.cut(options.folder(), back.step);
+    if (callbacks.on_rollback) {
+      callbacks.on_rollback(back);
+    }
+    mark = Clock::now();
   };
 
   int64_t saved = -1;
-  bool stopped = options.stop() && options.stop()();
+  bool stopped = stop_asked();
+  if (const auto step = trainer.steps_done(); options.folder() &&
+      options.validation() && !stopped && step > 0 &&
+      (step >= options.steps() || due(step, options.evaluate_every())) &&
+      !log.has_validation(step)) {
+    validate(step);
+    stopped = stop_asked();
+  }
   while (trainer.steps_done() < options.steps() && !stopped) {
     trainer.step();
     const auto step = trainer.steps_done();
-    stopped = options.stop() && options.stop()();
+    stopped = stop_asked();
     const bool last = step == options.steps();
     // Nothing is saved before its loss was seen to be finite.
     const bool checkpoint =
         last || stopped || due(step, options.checkpoint_every());
     if (checkpoint || due(step, options.report_every())) {
-      report();
+      const auto now = trainer.review();
+      if (!now.trouble.empty()) {
+        go_back(now);
+        saved = trainer.steps_done();
+        continue;
+      }
+      report(now);
     }
     if (checkpoint) {
       save(step);
@@ -127,6 +207,7 @@ FitResult fit(
     if (options.validation() && !stopped &&
         (last || due(step, options.evaluate_every()))) {
       validate(step);
+      stopped = stop_asked();
     }
   }
   if (saved < 0 && stopped) {

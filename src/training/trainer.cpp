@@ -2,6 +2,7 @@
 
 #include "training/autocast.h"
 #include "training/device.h"
+#include "training/divergence.h"
 #include "training/random_state.h"
 #include "training/recording.h"
 
@@ -197,6 +198,14 @@ void Trainer::update_average() {
 }
 
 StepReport Trainer::report() {
+  auto report = review();
+  // A divergence shows in the loss; what to do about it is the caller's.
+  TORCH_CHECK(
+      std::isfinite(report.loss), report.trouble, ": ", loss_advice(options_));
+  return report;
+}
+
+StepReport Trainer::review() {
   StepReport report;
   report.step = steps_done_;
   report.learning_rate =
@@ -209,18 +218,18 @@ StepReport Trainer::report() {
   const auto norms = read(std::exchange(norms_, {}));
   const auto count = static_cast<int64_t>(losses.size());
   for (int64_t i = 0; i < count; ++i) {
-    TORCH_CHECK(
-        std::isfinite(losses[i]),
-        "the loss of step ",
-        steps_done_ - count + i + 1,
-        " is not finite (",
-        losses[i],
-        "): lower the learning rate (now ",
-        options_.schedule().peak(),
-        ")",
-        options_.schedule().warmup() < 100 ? ", warm up for longer" : "",
-        options_.bfloat16() ? ", train in float32" : "",
-        " or resume from an earlier checkpoint");
+    const auto step = steps_done_ - count + i + 1;
+    if (report.trouble.empty()) {
+      report.trouble =
+          loss_trouble(recent_, losses[i], step, options_.divergence());
+      report.trouble_step = report.trouble.empty() ? 0 : step;
+    }
+    if (std::isfinite(losses[i])) {
+      recent_.push_back(losses[i]);
+    }
+    if (recent_.size() > remembered_losses) {
+      recent_.erase(recent_.begin());
+    }
     report.loss += losses[i] / static_cast<double>(count);
     report.skipped += std::isfinite(norms[i]) ? 0 : 1;
   }
@@ -244,7 +253,12 @@ Checkpoint Trainer::checkpoint() const {
   checkpoint.average = average_;
   checkpoint.optimizer = optimizer_.state();
   checkpoint.optimizer.merge(random_state(device_));
-  checkpoint.state = nlohmann::json{{"rows", rows_done_}}.dump();
+  checkpoint.state = nlohmann::json{
+      {"rows", rows_done_},
+      {"losses", recent_},
+      {"rollbacks", rollbacks_},
+      {"rollback_step",
+       rollback_step_}}.dump();
   return checkpoint;
 }
 
@@ -266,9 +280,21 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   }
   steps_done_ = checkpoint.step;
   rows_done_ = state["rows"].get<int64_t>();
+  recent_ = state.value("losses", std::vector<double>());
+  rollbacks_ = state.value("rollbacks", int64_t{0});
+  rollback_step_ = state.value("rollback_step", int64_t{0});
   tokens_ = 0;
   losses_.clear();
   norms_.clear();
+}
+
+void Trainer::roll_back(const Checkpoint& checkpoint) {
+  constexpr int64_t far = int64_t{1} << 40; // more rows than a run reads
+  const auto times = rollbacks_ + 1;
+  restore(checkpoint);
+  rollbacks_ = times;
+  rollback_step_ = steps_done_;
+  rows_done_ = rows_done_ % far + times * far;
 }
 
 } // namespace signalllm::training

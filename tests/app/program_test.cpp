@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <map>
 #include <thread>
 
 namespace signalllm {
@@ -165,34 +167,138 @@ TEST_F(App, ResumesToTheSameWeights) {
   const std::string weights = "/checkpoint-00000008/model.safetensors";
   EXPECT_EQ(folder_.read("whole" + weights), folder_.read("half" + weights));
 
-  const auto again = program_({"train", "--resume", half});
-  EXPECT_EQ(again.code, 1);
-  EXPECT_TRUE(again.complains("--steps")) << again.error;
-  const auto changed =
-      program_({"train", "--resume", half, "--dim", "32", "--steps", "9"});
-  EXPECT_EQ(changed.code, 1);
-  EXPECT_TRUE(changed.complains("--dim")) << changed.error;
+  for (const auto& words :
+       {std::vector<std::string>{"train", "--resume", half},
+        options(half, "8")}) { // the same command again
+    const auto again = program_(words);
+    EXPECT_EQ(again.code, 0) << again.error;
+    EXPECT_TRUE(again.says("has done its 8 steps")) << again.out;
+  }
 }
 
-TEST_F(App, CtrlCLeavesACheckpoint) {
+TEST_F(App, ARefusedResumeChangesNothing) {
   const auto run = folder_ / "run";
-  const auto child = program_.start(tiny(
+  ASSERT_EQ(
+      program_(tiny({"--data", text_, "--out", run, "--steps", "4"})).code, 0);
+  const auto files = [&] {
+    std::map<std::string, std::string> all;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(run)) {
+      if (entry.is_regular_file() && entry.path().filename() != ".lock") {
+        all[entry.path().string()] =
+            folder_.read(entry.path().lexically_relative(folder_.path()));
+      }
+    }
+    return all;
+  };
+  const auto refused = [&](std::vector<std::string> words,
+                           const std::string& part) {
+    const auto before = files();
+    words.insert(words.begin(), {"train", "--resume", run, "--lr", "5"});
+    const auto outcome = program_(words);
+    EXPECT_EQ(outcome.code, 1) << part;
+    EXPECT_NE(outcome.error.find(part), std::string::npos) << outcome.error;
+    EXPECT_TRUE(files() == before) << part;
+  };
+  refused({"--steps", "9", "--dim", "32"}, "--dim");
+  refused({"--steps", "3"}, "has done 4 steps already; --steps is 3");
+  refused({"--steps", "9", "--rollbacks", "-1"}, "--rollbacks is -1");
+  refused({"--steps", "9", "--divergence", "1"}, "--divergence is 1");
+  // Complete: nothing to do, whatever the rate.
+  const auto before = files();
+  EXPECT_EQ(program_({"train", "--resume", run, "--lr", "5"}).code, 0);
+  EXPECT_TRUE(files() == before);
+  folder_.write("run/checkpoint-00000004/state.json", "");
+  refused({"--steps", "9"}, "1 damaged");
+}
+
+TEST_F(App, ARunKilledBeforeItsFirstCheckpointStartsAgain) {
+  const auto with = [&](const std::string& out, const std::string& steps) {
+    return tiny(
+        {"--data",
+         text_,
+         "--out",
+         out,
+         "--report-every",
+         "1",
+         "--steps",
+         steps});
+  };
+  const auto whole = folder_ / "whole", killed = folder_ / "killed";
+  ASSERT_EQ(program_(with(whole, "6")).code, 0);
+  for (const bool resume : {true, false}) {
+    std::filesystem::remove_all(killed);
+    auto words = with(killed, "1000000");
+    words.insert(words.end(), {"--checkpoint-every", "0"});
+    const auto child = program_.start(words);
+    for (int i = 0; i < 600 && folder_.read("killed/log.jsonl").empty(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    ::kill(child, SIGKILL);
+    EXPECT_EQ(program_.finish(child).code, -1);
+    const auto again = resume
+        ? program_({"train", "--resume", killed, "--steps", "6"})
+        : program_(with(killed, "6"));
+    EXPECT_EQ(again.code, 0) << again.error;
+    EXPECT_EQ(again.says("from the beginning"), resume) << again.out;
+    const std::string weights = "/checkpoint-00000006/model.safetensors";
+    EXPECT_EQ(
+        folder_.read("whole" + weights), folder_.read("killed" + weights));
+    const auto log = folder_.read("killed/log.jsonl");
+    EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 7) << log;
+  }
+}
+
+TEST_F(App, ALossThatIsNoNumberIsTriedAgainSoOften) {
+  const auto run = folder_ / "run";
+  const auto failed = program_(tiny(
       {"--data",
        text_,
        "--out",
        run,
        "--steps",
-       "1000000",
-       "--report-every",
-       "1"}));
-  for (int i = 0; i < 600 && folder_.read("run/log.jsonl").empty(); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+       "50",
+       "--lr",
+       "1e4",
+       "--clip",
+       "0",
+       "--rollbacks",
+       "2",
+       "--warmup",
+       "0",
+       "--evaluate-every",
+       "0"}));
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_TRUE(failed.complains("after 2 roll-backs")) << failed.error;
+  EXPECT_TRUE(failed.says("roll-back 2 of 2")) << failed.out;
+  EXPECT_NE(
+      folder_.read("run/log.jsonl").find("\"rollback\":2"), std::string::npos);
+  const auto better = program_({"train", "--resume", run, "--lr", "1e-3"});
+  EXPECT_EQ(better.code, 0) << better.error;
+}
+
+TEST_F(App, ASignalLeavesACheckpoint) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const auto name = "run" + std::to_string(signal);
+    const auto run = folder_ / name;
+    const auto child = program_.start(tiny(
+        {"--data",
+         text_,
+         "--out",
+         run,
+         "--steps",
+         "1000000",
+         "--report-every",
+         "1"}));
+    for (int i = 0; i < 600 && folder_.read(name + "/log.jsonl").empty(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    ::kill(child, signal);
+    const auto stopped = program_.finish(child);
+    EXPECT_EQ(stopped.code, 128 + signal);
+    EXPECT_TRUE(stopped.complains("--resume " + run)) << stopped.error;
+    EXPECT_EQ(program_({"eval", "--run", run}).code, 0);
   }
-  ::kill(child, SIGINT);
-  const auto stopped = program_.finish(child);
-  EXPECT_EQ(stopped.code, 130);
-  EXPECT_TRUE(stopped.complains("--resume " + run)) << stopped.error;
-  EXPECT_EQ(program_({"eval", "--run", run}).code, 0);
 }
 
 TEST_F(App, SettingsComeFromFilesAndTheEnvironment) {

@@ -164,6 +164,14 @@ TEST_F(ProgramErrors, Options) {
               tiny + "--lr nan",
               {"--lr", "nan", "at least 0"}),
           refused(
+              "a negative number of roll-backs",
+              tiny + "--rollbacks -1",
+              {"--rollbacks", "-1", "at least 0"}),
+          refused(
+              "a divergence below the usual",
+              tiny + "--divergence 0.5",
+              {"--divergence", "0.5", "above 1"}),
+          refused(
               "an unknown schedule",
               tiny + "--schedule cubic",
               {"--schedule", "'cubic'", "cosine, linear, constant"}),
@@ -338,9 +346,9 @@ TEST_F(ProgramErrors, Runs) {
               "train --resume %/run --dim 32 --steps 9",
               {"--dim", "16", "32"}),
           refused(
-              "a run that has done its steps",
-              "train --resume %/run",
-              {"2 steps", "--steps"}),
+              "fewer steps than the run has done",
+              "train --resume %/run --steps 1",
+              {"2 steps", "--steps", "1"}),
           changed(
               "a misspelt key in config.json",
               "run/config.json",

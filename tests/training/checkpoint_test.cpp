@@ -94,8 +94,47 @@ TEST(Checkpoint, FoldersThatDoNotFit) {
   EXPECT_NE(
       message_of([&] { run.load_latest(); }).find("no checkpoint yet"),
       std::string::npos);
+  run.save(checkpoint_at(1));
   EXPECT_NE(
       message_of([&] { run.create(); }).find("--resume"), std::string::npos);
+}
+
+TEST(Checkpoint, ARunWithNothingToLoseMakesRoom) {
+  const TemporaryFolder folder;
+  const RunFolder run(folder.path());
+  const std::vector<std::string> names{
+      "config.json", "log.jsonl", "tokenizer.json", "config.json.tmp-7"};
+  for (const auto& name : names) {
+    folder.write(name, "{}");
+  }
+  folder.write("tmp-checkpoint-00000002/model.safetensors", "half");
+  run.create();
+  EXPECT_FALSE(fs::exists(folder / "config.json"));
+  EXPECT_FALSE(fs::exists(folder / "log.jsonl"));
+  EXPECT_NE(
+      message_of([&] { run.reopen(); }).find("--out starts it again"),
+      std::string::npos);
+  // A file that is of another kind of run, or somebody's.
+  folder.write("config.json", "{}");
+  folder.write("evolution.json", "{}");
+  EXPECT_NE(
+      message_of([&] { run.create(); }).find("--resume"), std::string::npos);
+}
+
+TEST(Checkpoint, DamagedOnesOfAFutureDoNotCount) {
+  const TemporaryFolder folder;
+  const RunFolder run(folder.path());
+  run.write_text("config.json", "{}");
+  for (const int64_t step : {1, 8, 9}) {
+    run.save(checkpoint_at(step), 0);
+  }
+  folder.write("checkpoint-00000008/state.json", "");
+  folder.write("checkpoint-00000009/state.json", "");
+  run.save(checkpoint_at(2), 2);
+  EXPECT_EQ(run.load_latest().step, 2);
+  EXPECT_EQ(run.checkpoints(), (std::vector<int64_t>{1, 2, 8, 9}));
+  run.discard_after(1);
+  EXPECT_EQ(run.checkpoints(), (std::vector<int64_t>{1}));
 }
 
 TEST(Checkpoint, ModulesRefuseTensorsThatDoNotFit) {

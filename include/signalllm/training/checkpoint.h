@@ -58,7 +58,7 @@ class SIGNALLLM_API RunLock {
 /// ```
 /// A checkpoint is written under a temporary name, synced and renamed, so one
 /// that is there is whole; checksums in `state.json` find what the disk did to
-/// it later.
+/// it later. One that replaces another of its step is there before that goes.
 class SIGNALLLM_API RunFolder {
  public:
   explicit RunFolder(std::string path) : path_(std::move(path)) {}
@@ -69,8 +69,10 @@ class SIGNALLLM_API RunFolder {
   /// The path of a file in the folder.
   std::string file(const std::string& name) const;
 
-  /// Makes the folder and locks it for the caller, who is to write it. Throws
-  /// where it already holds a run or another process writes it.
+  /// Makes the folder and locks it for the caller, who is to write it. A run
+  /// in it that has nothing to lose, neither a checkpoint nor a file that
+  /// training does not begin with, makes room. Throws where it holds another,
+  /// or another process writes it.
   RunLock create() const;
   /// Locks a run's folder, to go on with it.
   RunLock reopen() const;
@@ -82,8 +84,12 @@ class SIGNALLLM_API RunFolder {
 
   /// Steps with a checkpoint, ascending.
   std::vector<int64_t> checkpoints() const;
-  /// Writes one and removes all but the newest `keep` (0 keeps all).
+  /// Writes one and removes older ones, so that it and the `keep` - 1 before
+  /// it stay (0 keeps all). Of the same step the older one goes when the new
+  /// one is whole and in its place.
   void save(const Checkpoint& checkpoint, int64_t keep = 2) const;
+  /// Removes the checkpoints of steps after `step`, a future that is given up.
+  void discard_after(int64_t step) const;
   /// Throws where the checkpoint of that step is missing or damaged.
   Checkpoint load(int64_t step) const;
   /// The newest checkpoint that is whole; what is wrong with newer ones is
@@ -95,6 +101,11 @@ class SIGNALLLM_API RunFolder {
   void truncate_log(int64_t step) const;
 
  private:
+  /// The folder of a step's checkpoint.
+  std::string place(int64_t step) const;
+  void remove(int64_t step) const;
+  void sweep() const;
+
   std::string path_;
 };
 

@@ -26,16 +26,30 @@ struct SIGNALLLM_API FitOptions {
   /// `Tokenizer::token_bytes()`; needed with `validation`.
   TORCH_ARG(at::Tensor, token_bytes) = {};
   TORCH_ARG(EvaluateOptions, evaluate) = {};
+  /// How often, in all, a run may go back to its last good checkpoint and on
+  /// with other batches, because a loss was not finite or had diverged
+  /// (`TrainerOptions::divergence`). After that `fit` throws. Until there is a
+  /// checkpoint, a copy of the start is kept in memory.
+  TORCH_ARG(int64_t, rollbacks) = 0;
   /// Gets checkpoints and `log.jsonl`; without it nothing is written.
   TORCH_ARG(std::optional<RunFolder>, folder) = {};
   /// Looked at after every step; true ends the training with a checkpoint.
   TORCH_ARG(std::function<bool()>, stop) = {};
 };
 
+/// A way back.
+struct SIGNALLLM_API Rollback {
+  int64_t number = 0; // counted over the whole run, from 1
+  int64_t failed_step = 0;
+  int64_t step = 0; // where the run goes on from
+  std::string reason;
+};
+
 struct SIGNALLLM_API FitCallbacks {
   std::function<void(const StepReport&, double tokens_per_second)> on_report;
   std::function<void(int64_t step, const Evaluation&)> on_evaluation;
   std::function<void(int64_t step)> on_checkpoint;
+  std::function<void(const Rollback&)> on_rollback;
 };
 
 struct SIGNALLLM_API FitResult {
@@ -47,7 +61,10 @@ struct SIGNALLLM_API FitResult {
 /// Runs a trainer to the end of its steps: reports, validation, checkpoints and
 /// the log, one JSON object a line:
 /// `{"step", "loss", "gradient_norm", "learning_rate", "tokens_per_second",
-/// "seconds"}` and `{"step", "valid_loss", "valid_bits_per_byte"}`.
+/// "seconds"}`, `{"step", "valid_loss", "valid_bits_per_byte"}` and
+/// `{"step", "rollback", "failed_step", "reason"}`. A validation that the step
+/// where the trainer stands should have had, and that is not in the log, is
+/// made up for: the run was stopped before it.
 SIGNALLLM_API FitResult
 fit(Trainer& trainer,
     const FitOptions& options,

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct SIGNALLLM_API TrainerOptions {
   /// the GPU does not wait for launches. Without effect on other devices. The
   /// model must do the same work in every step, and nothing on the host.
   TORCH_ARG(bool, record) = false;
+  /// Training has diverged where the median of five losses is above this many
+  /// times the median of the hundred before, and a nat above it; 0 never.
+  TORCH_ARG(double, divergence) = 0.0;
 };
 
 class Recording;
@@ -46,6 +50,10 @@ struct SIGNALLLM_API StepReport {
   double learning_rate = 0; // of the last step
   int64_t tokens = 0; // since the last report
   int64_t skipped = 0; // steps without an update: gradients not finite
+  /// The first step since the last report whose loss is not finite or has
+  /// diverged, and what is wrong with it; "" if nothing.
+  int64_t trouble_step = 0;
+  std::string trouble;
 };
 
 /// Trains any module that turns tokens `[rows, context]` into logits. Steps
@@ -97,6 +105,8 @@ class SIGNALLLM_API Trainer {
   /// Reads the losses since the last report from the device. Throws
   /// `c10::Error` naming the step and what to do where one is not finite.
   StepReport report();
+  /// The same, but throws nothing: `trouble` says what is wrong.
+  StepReport review();
 
   /// With the averaged weights where there are any.
   Evaluation evaluate(
@@ -109,6 +119,18 @@ class SIGNALLLM_API Trainer {
   Checkpoint checkpoint() const;
   /// Goes on from there: on the CPU bit for bit as if never interrupted.
   void restore(const Checkpoint& checkpoint);
+
+  /// Goes back to a checkpoint of this run and on with other batches: those
+  /// from row 2^40 `rollbacks()` of the stream of windows on, a function of
+  /// the seed and of how often the run went back. Checkpoints keep the count.
+  void roll_back(const Checkpoint& checkpoint);
+  /// How often this run went back, and the step that it went back to last.
+  int64_t rollbacks() const {
+    return rollbacks_;
+  }
+  int64_t rollback_step() const {
+    return rollback_step_;
+  }
 
  private:
   /// Loss and gradient norm of one update; the rate is a double or a tensor.
@@ -128,7 +150,10 @@ class SIGNALLLM_API Trainer {
   TensorMap average_; // of the parameters, empty unless options say so
   int64_t steps_done_ = 0;
   int64_t rows_done_ = 0; // position in the stream of windows
+  int64_t rollbacks_ = 0;
+  int64_t rollback_step_ = 0;
   int64_t tokens_ = 0; // since the last report
+  std::vector<double> recent_; // losses that were reported, the last of them
   std::vector<at::Tensor> losses_; // of the steps since the last report
   std::vector<at::Tensor> norms_;
   std::shared_ptr<Recording> recording_; // null: not recorded
