@@ -19,13 +19,18 @@ const char* to_string(SpectralKind kind) {
       return "channel";
     case SpectralKind::CausalTime:
       return "causal_time";
+    case SpectralKind::CausalInput:
+      return "causal_input";
   }
   TORCH_INTERNAL_ASSERT(false);
 }
 
 SpectralKind parse_spectral_kind(const std::string& name) {
   for (auto kind :
-       {SpectralKind::None, SpectralKind::Channel, SpectralKind::CausalTime}) {
+       {SpectralKind::None,
+        SpectralKind::Channel,
+        SpectralKind::CausalTime,
+        SpectralKind::CausalInput}) {
     if (name == to_string(kind)) {
       return kind;
     }
@@ -34,7 +39,8 @@ SpectralKind parse_spectral_kind(const std::string& name) {
       false,
       "parse_spectral_kind: '",
       name,
-      "' is not a kind, allowed are none, channel and causal_time");
+      "' is not a kind, allowed are none, channel, causal_time and "
+      "causal_input");
 }
 
 const char* to_string(Activation activation) {
@@ -91,11 +97,13 @@ void SpectralFeedForwardImpl::reset() {
               .bias(false)));
   if (options.kind() == SpectralKind::Channel) {
     gain = register_parameter("gain", torch::empty({options.hidden() / 2 + 1}));
-  } else if (options.kind() == SpectralKind::CausalTime) {
+  } else if (options.kind() != SpectralKind::None) {
+    const auto channels = options.kind() == SpectralKind::CausalTime
+        ? options.hidden()
+        : options.dim();
     filter = register_module(
         "filter",
-        CausalFilter(
-            CausalFilterOptions(options.hidden()).taps(options.taps())));
+        CausalFilter(CausalFilterOptions(channels).taps(options.taps())));
   }
   reset_parameters();
 }
@@ -131,14 +139,7 @@ torch::Tensor SpectralFeedForwardImpl::folded_weight() const {
   return at::fft_irfft(spectrum, options.hidden()).to(weight.scalar_type());
 }
 
-torch::Tensor SpectralFeedForwardImpl::forward(const torch::Tensor& input) {
-  SpectralFeedForwardState state;
-  return forward_incremental(input, state);
-}
-
-torch::Tensor SpectralFeedForwardImpl::forward_incremental(
-    const torch::Tensor& input,
-    SpectralFeedForwardState& state) {
+void SpectralFeedForwardImpl::check(const torch::Tensor& input) const {
   TORCH_CHECK(
       input.dim() == 3 && input.size(2) == options.dim(),
       "SpectralFeedForward: input has shape ",
@@ -146,13 +147,42 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
       ", it must be [batch, length, ",
       options.dim(),
       "]");
-  auto hidden = in_proj->forward(input);
-  if (filter) {
-    hidden = filter->forward_incremental(hidden, state.filter);
+}
+
+torch::Tensor SpectralFeedForwardImpl::forward(const torch::Tensor& input) {
+  check(input);
+  auto hidden = input;
+  if (options.kind() == SpectralKind::CausalInput) {
+    hidden = filter->fused(hidden);
   }
+  hidden = in_proj->forward(hidden);
+  if (options.kind() == SpectralKind::CausalTime) {
+    hidden = filter->fused(hidden);
+  }
+  return finish(hidden, folded_weight());
+}
+
+torch::Tensor SpectralFeedForwardImpl::forward_incremental(
+    const torch::Tensor& input,
+    SpectralFeedForwardState& state) {
+  check(input);
   if (!state.weight.defined()) {
     state.weight = folded_weight();
   }
+  auto hidden = input;
+  if (options.kind() == SpectralKind::CausalInput) {
+    hidden = filter->forward_incremental(hidden, state.filter);
+  }
+  hidden = in_proj->forward(hidden);
+  if (options.kind() == SpectralKind::CausalTime) {
+    hidden = filter->forward_incremental(hidden, state.filter);
+  }
+  return finish(hidden, state.weight);
+}
+
+torch::Tensor SpectralFeedForwardImpl::finish(
+    torch::Tensor hidden,
+    const torch::Tensor& weight) {
   if (options.activation() == Activation::Gelu) {
     hidden = at::gelu(hidden);
   } else {
@@ -162,7 +192,7 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
   if (options.dropout() > 0) {
     hidden = at::dropout(hidden, options.dropout(), is_training());
   }
-  return at::linear(hidden, state.weight);
+  return at::linear(hidden, weight);
 }
 
 } // namespace signalllm

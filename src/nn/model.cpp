@@ -10,15 +10,24 @@
 #include <ATen/ops/where.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace signalllm {
 
 namespace {
 
-WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
+WaveletTransformerBlockOptions block_options(
+    const SignalLLMOptions& options,
+    int64_t layer) {
+  const bool attends = (layer + 1) % options.attention_every() == 0;
+  const auto last = std::max<int64_t>(options.layers() - 1, 1);
+  const auto depth = static_cast<double>(layer) / static_cast<double>(last);
+  const auto decay = [&](double exponent) {
+    return 4 * std::pow(static_cast<double>(options.max_length()), exponent);
+  };
   return WaveletTransformerBlockOptions(options.dim(), options.heads())
-      .attention_fraction(options.attention_fraction())
+      .attention_fraction(attends ? options.attention_fraction() : 0)
       .max_length(options.max_length())
       .dropout(options.dropout())
       .mixer_dropout(options.mixer_dropout())
@@ -36,6 +45,9 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .terms(options.terms())
       .fourier_norm(options.fourier_norm())
       .constant_q(options.constant_q())
+      .min_decay(decay(options.layer_decay() * (1 - depth)))
+      .max_decay(decay(1 - options.layer_decay() * depth))
+      .sigmoid_gate(options.sigmoid_gate())
       .feed_forward(options.feed_forward())
       .activation(options.activation());
 }
@@ -91,6 +103,16 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       options.layers(),
       ", there must be a token and no negative number of layers");
   TORCH_CHECK(
+      options.attention_every() >= 1,
+      "SignalLLM: attention_every is ",
+      options.attention_every(),
+      ", it must be at least 1");
+  TORCH_CHECK(
+      options.layer_decay() >= 0 && options.layer_decay() <= 1,
+      "SignalLLM: layer_decay is ",
+      options.layer_decay(),
+      ", allowed are 0 to 1");
+  TORCH_CHECK(
       options.token_noise() >= 0 && options.token_noise() <= 1,
       "SignalLLM: token_noise is ",
       options.token_noise(),
@@ -138,7 +160,7 @@ void SignalLLMImpl::reset() {
   }
   blocks = register_module("blocks", torch::nn::ModuleList());
   for (int64_t layer = 0; layer < options.layers(); ++layer) {
-    blocks->push_back(WaveletTransformerBlock(block_options(options)));
+    blocks->push_back(WaveletTransformerBlock(block_options(options, layer)));
   }
   norm = register_module(
       "norm",

@@ -40,6 +40,7 @@ void each_option(Options& options, See see) {
   see("layers", options.layers());
   see("heads", options.heads());
   see("attention_fraction", options.attention_fraction());
+  see("attention_every", options.attention_every());
   see("max_length", options.max_length());
   see("dropout", options.dropout());
   see("embedding_dropout", options.embedding_dropout());
@@ -64,6 +65,8 @@ void each_option(Options& options, See see) {
   see("terms", options.terms());
   see("fourier_norm", options.fourier_norm());
   see("constant_q", options.constant_q());
+  see("layer_decay", options.layer_decay());
+  see("sigmoid_gate", options.sigmoid_gate());
   see("feed_forward", options.feed_forward());
   see("activation", options.activation());
   see("embedding_std", options.embedding_std());

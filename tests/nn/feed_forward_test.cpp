@@ -2,6 +2,8 @@
 
 #include <signalllm/nn/feed_forward.h>
 
+#include <algorithm>
+
 using namespace signalllm;
 using namespace signalllm::test;
 
@@ -11,7 +13,8 @@ struct FeedForwardTest : SeedingFixture {
         SpectralFeedForwardOptions(4),
         SpectralFeedForwardOptions(4).hidden(7),
         SpectralFeedForwardOptions(4).kind(SpectralKind::None),
-        SpectralFeedForwardOptions(4).kind(SpectralKind::CausalTime)};
+        SpectralFeedForwardOptions(4).kind(SpectralKind::CausalTime),
+        SpectralFeedForwardOptions(4).kind(SpectralKind::CausalInput)};
   }
 };
 
@@ -37,6 +40,29 @@ TEST_F(FeedForwardTest, StartsAsTwoLinears) {
       f->forward(x),
       f->out_proj->forward(torch::relu(f->in_proj->forward(x)).square()),
       1e-6);
+}
+
+TEST_F(FeedForwardTest, FiltersInTimeBehindOrBeforeTheFirstMatrix) {
+  for (const auto kind :
+       {SpectralKind::CausalTime, SpectralKind::CausalInput}) {
+    SpectralFeedForward f(SpectralFeedForwardOptions(4).kind(kind));
+    f->to(torch::kDouble);
+    const auto x = torch::randn({2, 5, 4}, torch::kDouble);
+    const auto filtered = [&](const torch::Tensor& in) {
+      auto y = torch::zeros_like(in);
+      for (int64_t t = 0; t < 5; ++t) {
+        for (int64_t k = 0; k <= std::min<int64_t>(t, 2); ++k) {
+          y.select(1, t) += in.select(1, t - k) * f->filter->taps.select(1, k);
+        }
+      }
+      return y;
+    };
+    const auto h = kind == SpectralKind::CausalTime
+        ? filtered(f->in_proj->forward(x))
+        : f->in_proj->forward(filtered(x));
+    expect_close(
+        f->forward(x), f->out_proj->forward(torch::relu(h).square()), 1e-13);
+  }
 }
 
 TEST_F(FeedForwardTest, LooksAtNoLaterInput) {
@@ -99,12 +125,15 @@ TEST_F(FeedForwardTest, NamesItsKinds) {
     EXPECT_EQ(parse_activation(to_string(activation)), activation);
   }
   for (const auto kind :
-       {SpectralKind::None, SpectralKind::Channel, SpectralKind::CausalTime}) {
+       {SpectralKind::None,
+        SpectralKind::Channel,
+        SpectralKind::CausalTime,
+        SpectralKind::CausalInput}) {
     EXPECT_EQ(parse_spectral_kind(to_string(kind)), kind);
   }
   EXPECT_NE(
       message_of([] {
         parse_spectral_kind("time");
-      }).find("allowed are none, channel and causal_time"),
+      }).find("allowed are none, channel, causal_time and causal_input"),
       std::string::npos);
 }

@@ -53,7 +53,8 @@ std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
     for (const auto kind :
          {SpectralKind::None,
           SpectralKind::Channel,
-          SpectralKind::CausalTime}) {
+          SpectralKind::CausalTime,
+          SpectralKind::CausalInput}) {
       for (const auto attention :
            {AttentionKind::Wavelet, AttentionKind::Frequency}) {
         auto options = base;
@@ -74,6 +75,9 @@ std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
             .token_noise(0.05)
             .absolute_positions(true)
             .fourier_norm(false)
+            .attention_every(2)
+            .layer_decay(0.5)
+            .sigmoid_gate(true)
             .activation(Activation::Gelu);
         out.push_back(options);
       }

@@ -21,6 +21,9 @@ TEST_F(ModelOptionsTest, SurviveAsText) {
                            .attention(AttentionKind::Frequency)
                            .adaptive_basis(true)
                            .stochastic_keep(0.9)
+                           .attention_every(2)
+                           .layer_decay(0.25)
+                           .sigmoid_gate(true)
                            .feed_forward(SpectralKind::CausalTime);
   const auto values = options.describe();
   EXPECT_EQ(values.at("dropout"), "0.1");

@@ -20,6 +20,8 @@ enum class SpectralKind {
   Channel,
   /// A short causal filter in time between W1 and the non-linearity.
   CausalTime,
+  /// The same filter before W1.
+  CausalInput,
 };
 
 /// The non-linearity of `SpectralFeedForward`.
@@ -34,7 +36,7 @@ SIGNALLLM_API const char* to_string(Activation activation);
 /// Inverse of `to_string`; throws naming what is allowed.
 SIGNALLLM_API Activation parse_activation(const std::string& name);
 
-/// "none", "channel", "causal_time".
+/// "none", "channel", "causal_time", "causal_input".
 SIGNALLLM_API const char* to_string(SpectralKind kind);
 /// Inverse of `to_string`; throws naming what is allowed.
 SIGNALLLM_API SpectralKind parse_spectral_kind(const std::string& name);
@@ -50,7 +52,7 @@ struct SIGNALLLM_API SpectralFeedForwardOptions {
   TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
   /// On the hidden channels, in training.
   TORCH_ARG(double, dropout) = 0.0;
-  /// `CausalTime`: taps of the filter.
+  /// `CausalTime`, `CausalInput`: taps of the filter.
   TORCH_ARG(int64_t, taps) = 3;
 };
 
@@ -66,7 +68,8 @@ struct SIGNALLLM_API SpectralFeedForwardState {
 /// `Channel`: `y = W2 C f(W1 x)`, f the activation, C the zero-phase circulant
 /// with the real gain `g[k]` on frequency k of the H hidden channels. C is
 /// symmetric, so `W2 C = irfft(g rfft(W2))` along its rows, which costs nothing
-/// per token. `CausalTime`: `y = W2 f(S(W1 x))`, S as in `CausalFilter`.
+/// per token. `CausalTime`: `y = W2 f(S(W1 x))`, S as in `CausalFilter`;
+/// `CausalInput`: `y = W2 f(W1 S(x))`.
 ///
 /// Shapes: `[B, T, D]` to the same.
 class SIGNALLLM_API SpectralFeedForwardImpl
@@ -93,6 +96,11 @@ class SIGNALLLM_API SpectralFeedForwardImpl
   CausalFilter filter{nullptr};
   /// g, `[H/2 + 1]`.
   torch::Tensor gain;
+
+ private:
+  void check(const torch::Tensor& input) const;
+  /// f and W2.
+  torch::Tensor finish(torch::Tensor hidden, const torch::Tensor& weight);
 };
 TORCH_MODULE(SpectralFeedForward);
 
