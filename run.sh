@@ -28,6 +28,9 @@ Usage: ./run.sh COMMAND [ARGUMENTS]
                  presets: cmake --workflow --preset dev)
   format         format the C++ sources (format --check only looks)
   docs           write the reference of the C++ interface to build/docs/html
+  mps-cross [2.15.0]
+                 on Linux: library, program and tests for macOS on Apple's
+                 processors, against that torch's wheel (default 2.11.0)
   help           this text
 
 Each command first installs what is missing: Debian or Ubuntu packages (sudo
@@ -484,6 +487,11 @@ case $command in
   setup) prepare test ;;
   format) format "$@" ;;
   docs) docs ;;
+  mps-cross)
+    # shellcheck source=scripts/mps_cross.sh
+    . scripts/mps_cross.sh
+    run_mps_cross "$@"
+    ;;
   help | -h | --help) usage ;;
   *)
     usage >&2

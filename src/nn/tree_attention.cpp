@@ -1,4 +1,5 @@
 #include <signalllm/nn/tree_attention.h>
+#include <signalllm/ops/tree_attention.h>
 
 #include "nn/dense_attention.h"
 #include "nn/tree_attention.h"
@@ -280,6 +281,9 @@ Tensor tree_attention(
     return dense_attention(query, key, value, {}, /*causal=*/true);
   }
   const auto flat = [](const Tensor& x) { return x.flatten(0, 1); };
+  if (options.opened == 0 && !tree::flash_takes(flat(query), 0)) {
+    return std::get<0>(ops::tree_attention(query, key, value, options.window));
+  }
   return TreeAttentionFunction::apply(
              flat(query),
              flat(key),

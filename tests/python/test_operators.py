@@ -72,6 +72,11 @@ CASES = {
         (ops.gated_fft_conv, lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(4, 2), leaf(2))),
         (lambda *a: ops.gated_fft_conv(*a), lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(5, 2))),
     ],
+    "tree_attention": [
+        (lambda q, k, v, w=w: ops.tree_attention(q, k, v, w)[0],
+         lambda n=n: tuple(leaf(1, 2, n, 3) for _ in range(3)))
+        for n, w in [(1, 2), (5, 4), (11, 2), (13, 4)]
+    ],
 }
 ALL = [pytest.param(f, make, id=f"{name}-{i}") for name, cases in CASES.items()
        for i, (f, make) in enumerate(cases)]
@@ -117,6 +122,9 @@ def op_samples(requires_grad):
         "fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3), True),
         "gated_fft_conv": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
         "gated_fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
+        "tree_attention": (t(2, 3, 9, 4), t(2, 3, 9, 4), t(2, 3, 9, 4), 2),
+        "tree_attention_backward": (*(t(2, 3, 9, 4) for _ in range(4)),
+                                    *ops.tree_attention(*(torch.zeros(2, 3, 9, 4),) * 3, 2), 2),
     }
 
 
@@ -239,6 +247,9 @@ def test_compile_fullgraph():
     (lambda: ops.fft_conv(x(2, 9, 3), x(9, 4)), r"kernel must be \[K, C\]"),
     (lambda: ops.fft_conv(x(2, 9, 3), x(10, 3), None, False), r"circular kernel"),
     (lambda: ops.gated_fft_conv(x(2, 9, 3), x(2, 9, 2), x(2, 9, 3), x(9, 3)), r"gate_in must be like"),
+    (lambda: ops.tree_attention(x(2, 9, 3), x(2, 9, 3), x(2, 9, 3), 4), r"\[batch, heads, length, size\]"),
+    (lambda: ops.tree_attention(x(1, 2, 9, 3), x(1, 2, 8, 3), x(1, 2, 9, 3), 4), r"\[1, 2, 8, 3\]"),
+    (lambda: ops.tree_attention(x(1, 2, 9, 3), x(1, 2, 9, 3), x(1, 2, 9, 3), 3), r"window is 3, it must be even"),
 ])
 def test_wrong_input(call, message):
     with pytest.raises(RuntimeError, match=message):

@@ -33,21 +33,23 @@ struct SIGNALLLM_API TreeAttentionOptions {
 /// is dense causal attention exactly where keys and values are constant inside
 /// the nodes, and up to 2 W positions for any. About `W log2(T / W) + 2 W` keys
 /// a query: O(T W log(T / W)) time, forward and backward. Scores are computed
-/// again in the backward pass, some chunks at a time; memory is O(T d) and what
-/// those chunks need. Not twice differentiable.
+/// again in the backward pass; memory is O(T d). The operator is
+/// `ops::tree_attention`, with a kernel of its own on the CPU.
 ///
 /// With `opened` k, the coarse scores choose: from the coarsest level down, the
 /// k best of the nodes in sight and of the children of what was opened above
 /// them are replaced by their two children, in the end by the keys of single
 /// positions. It is still a partition of the past and one softmax; it costs
 /// 2 k more keys a level, and who generates keeps all fine keys: O(T) state.
+/// Every query then sees other keys, which are gathered in plain ATen, some
+/// chunks at a time; not twice differentiable.
 ///
 /// The tree is that of H-Transformer-1D (Zhu and Soricut, 2021) with a whole
 /// window of fine keys behind every query; the opening is its own.
 ///
 /// Shapes: `query`, `key` and `value` `[B, heads, T, d]`, result the same, any
-/// T. Half types are computed in float32 (on CUDA, with nothing opened, by the
-/// flash attention kernel).
+/// T. Sums of half types are float32. (On CUDA, with nothing opened, half types
+/// go through the flash attention kernel.)
 SIGNALLLM_API at::Tensor tree_attention(
     const at::Tensor& query,
     const at::Tensor& key,

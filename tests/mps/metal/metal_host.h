@@ -1,0 +1,5 @@
+#pragma once
+
+#include "mps/metal/checked.h"
+#include "mps/metal/kernel.h"
+#include "mps/metal/metal_stdlib.h"
