@@ -2,6 +2,8 @@
 
 #include "nn/token_check.h"
 
+#include <signalllm/wavelet.h>
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
@@ -102,6 +104,7 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       " and layers ",
       options.layers(),
       ", there must be a token and no negative number of layers");
+  Wavelet(options.wavelet()); // throws, also where no filter asks for it
   TORCH_CHECK(
       options.attention_every() >= 1,
       "SignalLLM: attention_every is ",

@@ -53,7 +53,7 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   /// The attention's window and opened nodes, see `WaveletAttention`.
   TORCH_ARG(int64_t, window) = 0;
   TORCH_ARG(int64_t, opened) = 0;
-  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
+  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Short;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
   TORCH_ARG(std::string, wavelet) = "db2";
   TORCH_ARG(int64_t, levels) = 3;

@@ -80,7 +80,7 @@ struct SIGNALLLM_API SignalLLMOptions {
   /// `AdaptiveBasisSelection` between the embedding and the blocks.
   TORCH_ARG(bool, adaptive_basis) = false;
   TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
-  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
+  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Short;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
   TORCH_ARG(std::string, wavelet) = "db2";
   /// Levels of the wavelet filters, -1 as many as `max_length` has use for.
