@@ -80,11 +80,6 @@ FourierConvolutionAttentionImpl::FourierConvolutionAttentionImpl(
       options.max_decay(),
       ", it must be positive and ascending");
   TORCH_CHECK(
-      options.base_decay() > 0,
-      "FourierConvolutionAttention: base_decay is ",
-      options.base_decay(),
-      ", it must be positive");
-  TORCH_CHECK(
       options.dropout() >= 0 && options.dropout() < 1,
       "FourierConvolutionAttention: dropout is ",
       options.dropout(),
@@ -129,7 +124,7 @@ void FourierConvolutionAttentionImpl::reset_parameters() {
       options.width()));
   skip.fill_(1);
   const auto octave =
-      (log_decay - std::log(options.base_decay())) / std::numbers::ln2;
+      (log_decay - std::log(options.min_decay())) / std::numbers::ln2;
   frequency.copy_(
       at::exp2(octave.round().clamp(0, static_cast<double>(octaves())))
           .round());
@@ -159,7 +154,6 @@ void FourierConvolutionAttentionImpl::pretty_print(std::ostream& stream) const {
          << ", max_length=" << options.max_length()
          << ", terms=" << options.terms() << ", normalize=" << std::boolalpha
          << options.normalize() << ", constant_q=" << options.constant_q()
-         << ", sigmoid_gate=" << options.sigmoid_gate()
          << ", filter=" << to_string(options.filter())
          << ", causal=" << options.causal() << ")";
 }
@@ -208,12 +202,7 @@ torch::Tensor FourierConvolutionAttentionImpl::normalize(
 torch::Tensor FourierConvolutionAttentionImpl::mix(
     const torch::Tensor& projected) {
   auto parts = filter->forward(projected).chunk(3, -1);
-  return convolve(parts[0], input_gate(parts[1]), parts[2]);
-}
-
-torch::Tensor FourierConvolutionAttentionImpl::input_gate(
-    const torch::Tensor& k) const {
-  return options.sigmoid_gate() ? k.sigmoid() : k;
+  return convolve(parts[0], parts[1], parts[2]);
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::convolve(
@@ -245,7 +234,7 @@ torch::Tensor FourierConvolutionAttentionImpl::forward_incremental(
   auto parts =
       filter->forward_incremental(projected, state.filter).chunk(3, -1);
   return out_proj->forward(
-      normalize(recur(parts[0], input_gate(parts[1]), parts[2], state)));
+      normalize(recur(parts[0], parts[1], parts[2], state)));
 }
 
 // With z_m = exp((-lambda + i pi m s) / N) a channel's past is s_m = sum_tau

@@ -12,7 +12,6 @@
 #include <ATen/ops/where.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
-#include <algorithm>
 #include <cmath>
 
 namespace signalllm {
@@ -23,11 +22,6 @@ WaveletTransformerBlockOptions block_options(
     const SignalLLMOptions& options,
     int64_t layer) {
   const bool attends = (layer + 1) % options.attention_every() == 0;
-  const auto last = std::max<int64_t>(options.layers() - 1, 1);
-  const auto depth = static_cast<double>(layer) / static_cast<double>(last);
-  const auto decay = [&](double exponent) {
-    return 4 * std::pow(static_cast<double>(options.max_length()), exponent);
-  };
   return WaveletTransformerBlockOptions(options.dim(), options.heads())
       .attention_fraction(attends ? options.attention_fraction() : 0)
       .max_length(options.max_length())
@@ -47,9 +41,6 @@ WaveletTransformerBlockOptions block_options(
       .terms(options.terms())
       .fourier_norm(options.fourier_norm())
       .constant_q(options.constant_q())
-      .min_decay(decay(options.layer_decay() * (1 - depth)))
-      .max_decay(decay(1 - options.layer_decay() * depth))
-      .sigmoid_gate(options.sigmoid_gate())
       .feed_forward(options.feed_forward())
       .activation(options.activation());
 }
@@ -110,11 +101,6 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       "SignalLLM: attention_every is ",
       options.attention_every(),
       ", it must be at least 1");
-  TORCH_CHECK(
-      options.layer_decay() >= 0 && options.layer_decay() <= 1,
-      "SignalLLM: layer_decay is ",
-      options.layer_decay(),
-      ", allowed are 0 to 1");
   TORCH_CHECK(
       options.token_noise() >= 0 && options.token_noise() <= 1,
       "SignalLLM: token_noise is ",

@@ -65,8 +65,6 @@ void each_option(Options& options, See see) {
   see("terms", options.terms());
   see("fourier_norm", options.fourier_norm());
   see("constant_q", options.constant_q());
-  see("layer_decay", options.layer_decay());
-  see("sigmoid_gate", options.sigmoid_gate());
   see("feed_forward", options.feed_forward());
   see("activation", options.activation());
   see("embedding_std", options.embedding_std());

@@ -28,7 +28,6 @@ void MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::pretty_print(
          << ", max_length=" << options.max_length()
          << ", terms=" << options.terms() << ", normalize=" << std::boolalpha
          << options.normalize() << ", constant_q=" << options.constant_q()
-         << ", sigmoid_gate=" << options.sigmoid_gate()
          << ", filter=" << to_string(options.filter())
          << ", causal=" << options.causal() << ")";
 }
@@ -37,7 +36,6 @@ template <>
 torch::Tensor MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::mix(
     const torch::Tensor& projected) {
   auto parts = filter->fused_parts(projected, 3);
-  parts[1] = input_gate(parts[1]);
   auto taps = kernel(projected.size(1));
   auto wide_skip = skip.to(taps.scalar_type());
   if (options.causal()) {

@@ -76,8 +76,6 @@ std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
             .absolute_positions(true)
             .fourier_norm(false)
             .attention_every(2)
-            .layer_decay(0.5)
-            .sigmoid_gate(true)
             .activation(Activation::Gelu);
         out.push_back(options);
       }

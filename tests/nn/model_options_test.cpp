@@ -22,8 +22,6 @@ TEST_F(ModelOptionsTest, SurviveAsText) {
                            .adaptive_basis(true)
                            .stochastic_keep(0.9)
                            .attention_every(2)
-                           .layer_decay(0.25)
-                           .sigmoid_gate(true)
                            .feed_forward(SpectralKind::CausalTime);
   const auto values = options.describe();
   EXPECT_EQ(values.at("dropout"), "0.1");

@@ -62,11 +62,6 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(bool, fourier_norm) = true;
   /// Its frequencies, likewise.
   TORCH_ARG(bool, constant_q) = true;
-  /// The decay rates of its kernels at the start, likewise.
-  TORCH_ARG(double, min_decay) = 4.0;
-  TORCH_ARG(double, max_decay) = 0.0;
-  /// Its input gate, likewise.
-  TORCH_ARG(bool, sigmoid_gate) = false;
   TORCH_ARG(SpectralKind, feed_forward) = SpectralKind::Channel;
   TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
   TORCH_ARG(bool, causal) = true;

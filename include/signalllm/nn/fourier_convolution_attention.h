@@ -28,8 +28,6 @@ struct SIGNALLLM_API FourierConvolutionAttentionOptions {
   /// channels; `max_decay` 0 means `min_decay * N`.
   TORCH_ARG(double, min_decay) = 4.0;
   TORCH_ARG(double, max_decay) = 0.0;
-  /// The decay rate of channels whose frequencies are the lowest.
-  TORCH_ARG(double, base_decay) = 4.0;
   /// Channels that decay faster get proportionally higher frequencies, in
   /// octaves (a constant quality factor, as wavelets have); false gives every
   /// channel the frequencies of the slowest.
@@ -38,9 +36,6 @@ struct SIGNALLLM_API FourierConvolutionAttentionOptions {
   /// gates let through: without it the product of three projections has tails
   /// that slow the training of every layer behind it.
   TORCH_ARG(bool, normalize) = true;
-  /// The input gate is sigmoid(k) instead of k: content decides how much of v
-  /// is remembered, not with which sign.
-  TORCH_ARG(bool, sigmoid_gate) = false;
   /// On what the gates let through, in training.
   TORCH_ARG(double, dropout) = 0.0;
   /// Filter on q, k and v.
@@ -63,12 +58,11 @@ struct SIGNALLLM_API FourierConvolutionState {
 ///
 /// `[q k v] = S(W_in u)` with a short causal filter S,
 /// `y = W_o N( q * ( K conv (k * v) + d * (k * v) ) )`, N the root-mean-square
-/// norm over a position's channels (or nothing; with `sigmoid_gate` sigmoid(k)
-/// stands for k), and a channel's kernel
+/// norm over a position's channels (or nothing), and a channel's kernel
 /// `K(t) = exp(-lambda t/N) (a_0 + sum_{m=1..M} a_m cos(pi m s t/N) + b_m
 /// sin(pi m s t/N))`. With `constant_q` s is the power of two nearest to
-/// lambda / base_decay at the start, at least 1 and at most N/M; otherwise it
-/// is 1. By FFT in O(L log L); one position at a time by the exact
+/// lambda / min_decay as both are at the start, at least 1 and at most N/M;
+/// otherwise it is 1. By FFT in O(L log L); one position at a time by the exact
 /// recurrence `s_m <- exp((-lambda + i pi m s)/N) s_m + k v`, O(M) a channel.
 /// (Poli et al., "Hyena hierarchy", 2023; Li et al., "What makes convolutional
 /// models great on long sequence modeling?", 2022.)
@@ -117,8 +111,6 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
       const torch::Tensor& q,
       const torch::Tensor& k,
       const torch::Tensor& v) const;
-  /// What gates the input, of k as the filter gives it.
-  torch::Tensor input_gate(const torch::Tensor& k) const;
   /// N above, and the dropout: `[B, T, D_f]` to the same.
   torch::Tensor normalize(const torch::Tensor& mixed) const;
   /// `convolve` for the positions that follow `state`, by the recurrence.

@@ -91,13 +91,6 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(bool, fourier_norm) = true;
   /// Its frequencies, likewise.
   TORCH_ARG(bool, constant_q) = true;
-  /// 0 to 1: by how much of their range (in octaves, 4 to 4 N nats over N
-  /// positions) the decay rates of its kernels differ between the first block,
-  /// whose memory is the shortest, and the last; within a block they cover the
-  /// rest of the range. 0 gives every block the whole range.
-  TORCH_ARG(double, layer_decay) = 0.0;
-  /// Its input gate, likewise.
-  TORCH_ARG(bool, sigmoid_gate) = false;
   TORCH_ARG(SpectralKind, feed_forward) = SpectralKind::Channel;
   TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
   /// Standard deviation of the embedding at the start.
