@@ -19,18 +19,13 @@ const char* to_string(SpectralKind kind) {
       return "channel";
     case SpectralKind::CausalTime:
       return "causal_time";
-    case SpectralKind::CausalInput:
-      return "causal_input";
   }
   TORCH_INTERNAL_ASSERT(false);
 }
 
 SpectralKind parse_spectral_kind(const std::string& name) {
   for (auto kind :
-       {SpectralKind::None,
-        SpectralKind::Channel,
-        SpectralKind::CausalTime,
-        SpectralKind::CausalInput}) {
+       {SpectralKind::None, SpectralKind::Channel, SpectralKind::CausalTime}) {
     if (name == to_string(kind)) {
       return kind;
     }
@@ -39,8 +34,7 @@ SpectralKind parse_spectral_kind(const std::string& name) {
       false,
       "parse_spectral_kind: '",
       name,
-      "' is not a kind, allowed are none, channel, causal_time and "
-      "causal_input");
+      "' is not a kind, allowed are none, channel and causal_time");
 }
 
 const char* to_string(Activation activation) {
@@ -97,13 +91,11 @@ void SpectralFeedForwardImpl::reset() {
               .bias(false)));
   if (options.kind() == SpectralKind::Channel) {
     gain = register_parameter("gain", torch::empty({options.hidden() / 2 + 1}));
-  } else if (options.kind() != SpectralKind::None) {
-    const auto channels = options.kind() == SpectralKind::CausalTime
-        ? options.hidden()
-        : options.dim();
+  } else if (options.kind() == SpectralKind::CausalTime) {
     filter = register_module(
         "filter",
-        CausalFilter(CausalFilterOptions(channels).taps(options.taps())));
+        CausalFilter(
+            CausalFilterOptions(options.hidden()).taps(options.taps())));
   }
   reset_parameters();
 }
@@ -151,12 +143,8 @@ void SpectralFeedForwardImpl::check(const torch::Tensor& input) const {
 
 torch::Tensor SpectralFeedForwardImpl::forward(const torch::Tensor& input) {
   check(input);
-  auto hidden = input;
-  if (options.kind() == SpectralKind::CausalInput) {
-    hidden = filter->fused(hidden);
-  }
-  hidden = in_proj->forward(hidden);
-  if (options.kind() == SpectralKind::CausalTime) {
+  auto hidden = in_proj->forward(input);
+  if (filter) {
     hidden = filter->fused(hidden);
   }
   return finish(hidden, folded_weight());
@@ -169,12 +157,8 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
   if (!state.weight.defined()) {
     state.weight = folded_weight();
   }
-  auto hidden = input;
-  if (options.kind() == SpectralKind::CausalInput) {
-    hidden = filter->forward_incremental(hidden, state.filter);
-  }
-  hidden = in_proj->forward(hidden);
-  if (options.kind() == SpectralKind::CausalTime) {
+  auto hidden = in_proj->forward(input);
+  if (filter) {
     hidden = filter->forward_incremental(hidden, state.filter);
   }
   return finish(hidden, state.weight);

@@ -1,6 +1,7 @@
 #include <signalllm/nn/fourier_convolution_attention.h>
 
 #include "nn/fourier_waves.h"
+#include "nn/rms_norm.h"
 #include "ops/fft_conv.h"
 #include "ops/gated_fft_conv.h"
 
@@ -10,7 +11,6 @@
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/exp2.h>
 #include <ATen/ops/linspace.h>
-#include <ATen/ops/rms_norm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
@@ -30,18 +30,6 @@ namespace {
 struct NoAutocast {
   c10::impl::ExcludeDispatchKeyGuard guard{c10::autocast_dispatch_keyset};
 };
-
-/// Over the last axis. torch's fused norm has no backward kernel for MPS, nor
-/// for what else is not CUDA, where it is composed as here.
-at::Tensor rms_norm(const at::Tensor& x) {
-  constexpr double epsilon = 1e-6;
-  if (!x.device().is_mps()) {
-    return at::rms_norm(x, {x.size(-1)}, {}, epsilon);
-  }
-  const auto wide = x.to(at::toOpMathType(x.scalar_type()));
-  const auto power = wide.square().mean(-1, /*keepdim=*/true);
-  return (wide * (power + epsilon).rsqrt()).to(x.scalar_type());
-}
 
 } // namespace
 

@@ -18,12 +18,9 @@ namespace signalllm {
 
 namespace {
 
-WaveletTransformerBlockOptions block_options(
-    const SignalLLMOptions& options,
-    int64_t layer) {
-  const bool attends = (layer + 1) % options.attention_every() == 0;
+WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
   return WaveletTransformerBlockOptions(options.dim(), options.heads())
-      .attention_fraction(attends ? options.attention_fraction() : 0)
+      .attention_fraction(options.attention_fraction())
       .max_length(options.max_length())
       .dropout(options.dropout())
       .mixer_dropout(options.mixer_dropout())
@@ -31,6 +28,7 @@ WaveletTransformerBlockOptions block_options(
       .ffn_multiple(options.ffn_multiple())
       .attention(options.attention())
       .rotary(options.rotary())
+      .qk_norm(options.qk_norm())
       .ricker(options.ricker())
       .window(options.window())
       .opened(options.opened())
@@ -97,11 +95,6 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       ", there must be a token and no negative number of layers");
   Wavelet(options.wavelet()); // throws, also where no filter asks for it
   TORCH_CHECK(
-      options.attention_every() >= 1,
-      "SignalLLM: attention_every is ",
-      options.attention_every(),
-      ", it must be at least 1");
-  TORCH_CHECK(
       options.token_noise() >= 0 && options.token_noise() <= 1,
       "SignalLLM: token_noise is ",
       options.token_noise(),
@@ -149,7 +142,7 @@ void SignalLLMImpl::reset() {
   }
   blocks = register_module("blocks", torch::nn::ModuleList());
   for (int64_t layer = 0; layer < options.layers(); ++layer) {
-    blocks->push_back(WaveletTransformerBlock(block_options(options, layer)));
+    blocks->push_back(WaveletTransformerBlock(block_options(options)));
   }
   norm = register_module(
       "norm",

@@ -40,7 +40,6 @@ void each_option(Options& options, See see) {
   see("layers", options.layers());
   see("heads", options.heads());
   see("attention_fraction", options.attention_fraction());
-  see("attention_every", options.attention_every());
   see("max_length", options.max_length());
   see("dropout", options.dropout());
   see("embedding_dropout", options.embedding_dropout());
@@ -49,6 +48,7 @@ void each_option(Options& options, See see) {
   see("token_noise", options.token_noise());
   see("ffn_multiple", options.ffn_multiple());
   see("rotary", options.rotary());
+  see("qk_norm", options.qk_norm());
   see("ricker", options.ricker());
   see("window", options.window());
   see("opened", options.opened());

@@ -45,7 +45,6 @@ TEST_F(BlockTest, LooksAtNoLaterInput) {
     for (const auto kind :
          {SpectralKind::Channel,
           SpectralKind::CausalTime,
-          SpectralKind::CausalInput,
           SpectralKind::None}) {
       for (const auto type : {torch::kFloat, torch::kBFloat16}) {
         WaveletTransformerBlock b(

@@ -13,8 +13,7 @@ struct FeedForwardTest : SeedingFixture {
         SpectralFeedForwardOptions(4),
         SpectralFeedForwardOptions(4).hidden(7),
         SpectralFeedForwardOptions(4).kind(SpectralKind::None),
-        SpectralFeedForwardOptions(4).kind(SpectralKind::CausalTime),
-        SpectralFeedForwardOptions(4).kind(SpectralKind::CausalInput)};
+        SpectralFeedForwardOptions(4).kind(SpectralKind::CausalTime)};
   }
 };
 
@@ -42,27 +41,23 @@ TEST_F(FeedForwardTest, StartsAsTwoLinears) {
       1e-6);
 }
 
-TEST_F(FeedForwardTest, FiltersInTimeBehindOrBeforeTheFirstMatrix) {
-  for (const auto kind :
-       {SpectralKind::CausalTime, SpectralKind::CausalInput}) {
-    SpectralFeedForward f(SpectralFeedForwardOptions(4).kind(kind));
-    f->to(torch::kDouble);
-    const auto x = torch::randn({2, 5, 4}, torch::kDouble);
-    const auto filtered = [&](const torch::Tensor& in) {
-      auto y = torch::zeros_like(in);
-      for (int64_t t = 0; t < 5; ++t) {
-        for (int64_t k = 0; k <= std::min<int64_t>(t, 2); ++k) {
-          y.select(1, t) += in.select(1, t - k) * f->filter->taps.select(1, k);
-        }
-      }
-      return y;
-    };
-    const auto h = kind == SpectralKind::CausalTime
-        ? filtered(f->in_proj->forward(x))
-        : f->in_proj->forward(filtered(x));
-    expect_close(
-        f->forward(x), f->out_proj->forward(torch::relu(h).square()), 1e-13);
+TEST_F(FeedForwardTest, FiltersInTimeBehindTheFirstMatrix) {
+  SpectralFeedForward f(
+      SpectralFeedForwardOptions(4).kind(SpectralKind::CausalTime));
+  f->to(torch::kDouble);
+  const auto x = torch::randn({2, 5, 4}, torch::kDouble);
+  const auto h = f->in_proj->forward(x);
+  auto filtered = torch::zeros_like(h);
+  for (int64_t t = 0; t < 5; ++t) {
+    for (int64_t k = 0; k <= std::min<int64_t>(t, 2); ++k) {
+      filtered.select(1, t) +=
+          h.select(1, t - k) * f->filter->taps.select(1, k);
+    }
   }
+  expect_close(
+      f->forward(x),
+      f->out_proj->forward(torch::relu(filtered).square()),
+      1e-13);
 }
 
 TEST_F(FeedForwardTest, LooksAtNoLaterInput) {
@@ -125,15 +120,12 @@ TEST_F(FeedForwardTest, NamesItsKinds) {
     EXPECT_EQ(parse_activation(to_string(activation)), activation);
   }
   for (const auto kind :
-       {SpectralKind::None,
-        SpectralKind::Channel,
-        SpectralKind::CausalTime,
-        SpectralKind::CausalInput}) {
+       {SpectralKind::None, SpectralKind::Channel, SpectralKind::CausalTime}) {
     EXPECT_EQ(parse_spectral_kind(to_string(kind)), kind);
   }
   EXPECT_NE(
       message_of([] {
         parse_spectral_kind("time");
-      }).find("allowed are none, channel, causal_time and causal_input"),
+      }).find("allowed are none, channel and causal_time"),
       std::string::npos);
 }

@@ -53,8 +53,7 @@ std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
     for (const auto kind :
          {SpectralKind::None,
           SpectralKind::Channel,
-          SpectralKind::CausalTime,
-          SpectralKind::CausalInput}) {
+          SpectralKind::CausalTime}) {
       for (const auto attention :
            {AttentionKind::Wavelet, AttentionKind::Frequency}) {
         auto options = base;
@@ -75,7 +74,7 @@ std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
             .token_noise(0.05)
             .absolute_positions(true)
             .fourier_norm(false)
-            .attention_every(2)
+            .qk_norm(attention == AttentionKind::Wavelet)
             .activation(Activation::Gelu);
         out.push_back(options);
       }

@@ -83,20 +83,6 @@ TEST_F(ModelTest, StartsAsAskedAndAtTheUniformLoss) {
   EXPECT_NEAR(loss.item<double>(), std::log(500.0), 0.1);
 }
 
-TEST_F(ModelTest, BlocksDifferAsAsked) {
-  SignalLLM m(small().layers(4).attention_fraction(0.5).attention_every(2));
-  for (int64_t layer = 0; layer < 4; ++layer) {
-    const auto& block = *m->blocks[layer]->as<WaveletTransformerBlockImpl>();
-    EXPECT_EQ(block.attention.is_empty(), layer % 2 == 0);
-    EXPECT_EQ(block.fourier->options.width(), layer % 2 == 0 ? 16 : 8);
-  }
-  EXPECT_NE(
-      message_of([] {
-        SignalLLM(small().attention_every(0));
-      }).find("attention_every is 0, it must be at least 1"),
-      std::string::npos);
-}
-
 TEST_F(ModelTest, GreedyTokensAreThoseOfTheFullForward) {
   torch::NoGradGuard no_grad;
   for (const bool swapped : {false, true}) {

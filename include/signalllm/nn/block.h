@@ -48,6 +48,8 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
   TORCH_ARG(bool, rotary) = true;
+  /// Normalised queries and keys (`AttentionKind::Wavelet`).
+  TORCH_ARG(bool, qk_norm) = false;
   /// Ricker relative positions (`AttentionKind::Frequency`).
   TORCH_ARG(bool, ricker) = false;
   /// The attention's window and opened nodes, see `WaveletAttention`.

@@ -20,8 +20,6 @@ enum class SpectralKind {
   Channel,
   /// A short causal filter in time between W1 and the non-linearity.
   CausalTime,
-  /// The same filter before W1.
-  CausalInput,
 };
 
 /// The non-linearity of `SpectralFeedForward`.
@@ -36,7 +34,7 @@ SIGNALLLM_API const char* to_string(Activation activation);
 /// Inverse of `to_string`; throws naming what is allowed.
 SIGNALLLM_API Activation parse_activation(const std::string& name);
 
-/// "none", "channel", "causal_time", "causal_input".
+/// "none", "channel", "causal_time".
 SIGNALLLM_API const char* to_string(SpectralKind kind);
 /// Inverse of `to_string`; throws naming what is allowed.
 SIGNALLLM_API SpectralKind parse_spectral_kind(const std::string& name);
@@ -52,7 +50,7 @@ struct SIGNALLLM_API SpectralFeedForwardOptions {
   TORCH_ARG(Activation, activation) = Activation::SquaredRelu;
   /// On the hidden channels, in training.
   TORCH_ARG(double, dropout) = 0.0;
-  /// `CausalTime`, `CausalInput`: taps of the filter.
+  /// `CausalTime`: taps of the filter.
   TORCH_ARG(int64_t, taps) = 3;
 };
 
@@ -68,8 +66,7 @@ struct SIGNALLLM_API SpectralFeedForwardState {
 /// `Channel`: `y = W2 C f(W1 x)`, f the activation, C the zero-phase circulant
 /// with the real gain `g[k]` on frequency k of the H hidden channels. C is
 /// symmetric, so `W2 C = irfft(g rfft(W2))` along its rows, which costs nothing
-/// per token. `CausalTime`: `y = W2 f(S(W1 x))`, S as in `CausalFilter`;
-/// `CausalInput`: `y = W2 f(W1 S(x))`.
+/// per token. `CausalTime`: `y = W2 f(S(W1 x))`, S as in `CausalFilter`.
 ///
 /// Shapes: `[B, T, D]` to the same.
 class SIGNALLLM_API SpectralFeedForwardImpl

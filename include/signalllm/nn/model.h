@@ -45,8 +45,6 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(int64_t, heads) = 4;
   /// Share of every block's width that attends; the rest is convolved.
   TORCH_ARG(double, attention_fraction) = 0.25;
-  /// Attention is in every such block only, the last of so many.
-  TORCH_ARG(int64_t, attention_every) = 1;
   /// Length of the training windows: the unit of time of the Fourier kernels.
   TORCH_ARG(int64_t, max_length) = 256;
   /// After the mixers and the feed-forward parts.
@@ -62,6 +60,8 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   /// Rotary positions in the attention.
   TORCH_ARG(bool, rotary) = true;
+  /// Queries and keys of the attention normalised, see `WaveletAttention`.
+  TORCH_ARG(bool, qk_norm) = false;
   /// Ricker relative positions in the attention (`AttentionKind::Frequency`).
   TORCH_ARG(bool, ricker) = false;
   /// The attention's window (0: dense) and the nodes that a query opens, see
