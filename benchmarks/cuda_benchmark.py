@@ -2,7 +2,7 @@
 
     python benchmarks/cuda_benchmark.py build/cuda/libsignalllm.so [section ...]
 
-Sections: wavelets, seed, convolution, causal; all without one. Medians of CUDA
+Sections: wavelets, seed, convolution, causal, tree; all without one. Medians of CUDA
 events after warm-up; `graph` is the time of one call among 20 captured in a
 CUDA graph, `eager` the host's time a call. ptwt is timed where it is installed.
 """
@@ -179,9 +179,122 @@ def causal(ops):
               flush=True)
 
 
+class GatheredTree:
+    """Attention over the tree by torch: every chunk's keys gathered from the pyramid
+    into one sequence of the flash attention kernel, the logarithm of a node's size in
+    two more channels, empty slots as keys with a logit that no softmax sees."""
+
+    def __init__(self, length, window):
+        chunks, self.window = length // window, window
+        self.levels = max(chunks - 1, 1).bit_length() - 1
+        first = [0]
+        for level in range(self.levels + 1):
+            first.append(first[-1] + (length >> level))
+        empty = first[-1]
+        rows = []
+        for chunk in range(chunks):
+            for level in range(self.levels, 0, -1):
+                behind, half = (chunk >> level) - 1, (chunk >> (level - 1)) % 2 == 0
+                count = 0 if behind < 0 else window // 2 if half else window
+                at = first[level] + behind * window
+                rows += [at + i if i < count else empty + i for i in range(window)]
+            rows += [(chunk - 1) * window + i if chunk else empty + i for i in range(window)]
+            rows += range(chunk * window, (chunk + 1) * window)
+        self.rows = torch.tensor(rows, device=DEVICE)
+        self.shape = (chunks, (self.levels + 2) * window)
+        self.sizes = torch.full((empty + window,), -30000.0, device=DEVICE)
+        for level in range(self.levels + 1):
+            self.sizes[first[level]:first[level + 1]] = level * 0.6931471805599453
+
+    def slots(self, x, sizes):
+        levels = [x.float()]
+        for _ in range(self.levels):
+            levels.append(levels[-1].unflatten(1, (-1, 2)).mean(2))
+        y = torch.nn.functional.pad(torch.cat(levels, 1).to(x.dtype), (0, 8, 0, self.window))
+        if sizes:
+            logits = self.sizes * x.shape[-1]**0.5
+            most = logits.to(x.dtype)
+            y[:, :, -8], y[:, :, -7] = most, logits - most
+        return y.index_select(1, self.rows).unflatten(1, self.shape)
+
+    def __call__(self, q, k, v):
+        b, h, t, d = q.shape
+        wide = torch.nn.functional.pad(q.flatten(0, 1), (0, 8))
+        wide[:, :, d:d + 2] = 1
+        wide = wide.unflatten(1, (-1, self.window))
+        out = torch.ops.aten._scaled_dot_product_flash_attention(
+            wide, self.slots(k.flatten(0, 1), True), self.slots(v.flatten(0, 1), False),
+            0.0, True, scale=d**-0.5)[0]
+        return out[..., :d].reshape(b, h, t, d)
+
+
+def tree(ops):
+    tokens, heads = 32768, 8
+    dense = lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    def measured(call, leaves, g, repeats):
+        """Milliseconds forward, forward and backward, MB beyond inputs at the peak."""
+        def both():
+            torch.autograd.grad(call(*leaves), leaves, g)
+
+        def forward():
+            with torch.no_grad():
+                call(*leaves)
+        try:
+            times = timed(forward, repeats, 3), timed(both, repeats, 3)
+            before = torch.cuda.memory_allocated()
+            torch.cuda.reset_peak_memory_stats()
+            both()
+            return *times, (torch.cuda.max_memory_allocated() - before) / 2**20
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            return None
+
+    def shown(key, result, ours):
+        if result is None:
+            return f"{key} out of memory"
+        return (f"{key} {result[0]:.3f} / {result[1]:.3f} ms, {result[2]:.0f} MB "
+                f"({result[0] / ours[0]:.2f} / {result[1] / ours[1]:.2f} times ours)")
+
+    for length in [1024, 8192, 65536]:
+        batch = max(tokens // length, 1)
+        for size in [32, 64, 128]:
+            for dtype in [torch.bfloat16, torch.float32]:
+                if dtype == torch.float32 and size != 64:
+                    continue
+                q, k, v = (torch.randn(batch, heads, length, size, device=DEVICE)
+                           .to(dtype).requires_grad_() for _ in range(3))
+                g = torch.randn_like(q)
+                repeats = 3 if dtype == torch.float32 and length > 8192 else 10
+                all_dense = measured(dense, (q, k, v), g, repeats)
+                y = torch.empty(4, *q.shape, dtype=dtype, device=DEVICE)
+                copy = timed(lambda: y[:2].copy_(y[2:]))  # reads two, writes two
+                del y
+                for window in [64, 256]:
+                    results = {}
+                    own = lambda q, k, v: ops.tree_attention(q, k, v, window)[0]
+                    ours = measured(own, (q, k, v), g, repeats)
+                    results["dense"] = all_dense
+                    if dtype == torch.bfloat16:
+                        gathered = GatheredTree(length, window)
+                        results["gathered"] = measured(gathered, (q, k, v), g, repeats)
+                        with torch.no_grad():
+                            a, b = own(q, k, v).float(), gathered(q, k, v).float()
+                            apart = ((a - b).norm() / b.norm()).item()
+                        del gathered, a, b
+                    else:
+                        apart = float("nan")
+                    print(f"{(batch, heads, length, size)} {name(dtype)} window {window}: "
+                          f"copy of q, k, v, o {copy:.3f} ms; ours {ours[0]:.3f} / {ours[1]:.3f} ms, "
+                          f"{ours[2]:.0f} MB; "
+                          + "; ".join(shown(key, r, ours) for key, r in results.items())
+                          + f"; apart {apart:.1e}", flush=True)
+
+
 def main():
     torch.ops.load_library(sys.argv[1])
-    sections = {"wavelets": wavelets, "seed": seed, "convolution": convolution, "causal": causal}
+    sections = {"wavelets": wavelets, "seed": seed, "convolution": convolution, "causal": causal,
+                "tree": tree}
     print(torch.cuda.get_device_name(), torch.__version__)
     for section in sys.argv[2:] or sections:
         sections[section](torch.ops.signalllm)

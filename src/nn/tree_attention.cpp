@@ -3,7 +3,6 @@
 
 #include "nn/dense_attention.h"
 #include "nn/tree_attention.h"
-#include "nn/tree_flash.h"
 #include "nn/tree_layout.h"
 
 #include <ATen/Functions.h>
@@ -172,8 +171,8 @@ class Slabs {
   int64_t step_ = 1;
 };
 
-struct TreeAttentionFunction
-    : torch::autograd::Function<TreeAttentionFunction> {
+/// With nodes opened, where no two queries see the same.
+struct OpenedFunction : torch::autograd::Function<OpenedFunction> {
   static Tensor forward(
       torch::autograd::AutogradContext* context,
       const Tensor& query,
@@ -186,18 +185,6 @@ struct TreeAttentionFunction
     const TreeAttentionOptions options{window, opened};
     context->saved_data["window"] = window;
     context->saved_data["opened"] = opened;
-    if (tree::flash_takes(query, opened)) {
-      auto [output, saved] = tree::flash_forward(query, key, value, window);
-      context->save_for_backward(
-          {query,
-           key,
-           value,
-           saved.output,
-           saved.logsumexp,
-           saved.random_state,
-           saved.unused});
-      return output;
-    }
     context->save_for_backward({query, key, value});
     return Slabs(query, key, value, options)
         .forward()
@@ -210,24 +197,14 @@ struct TreeAttentionFunction
       torch::autograd::variable_list gradients) {
     TORCH_CHECK(
         !at::GradMode::is_enabled(),
-        "tree_attention: it can be differentiated once only "
-        "(create_graph must be false)");
+        "tree_attention: with nodes opened it can be differentiated once "
+        "only (create_graph must be false)");
     const c10::impl::ExcludeDispatchKeyGuard guard(
         c10::autocast_dispatch_keyset);
     const auto saved = context->get_saved_variables();
     const TreeAttentionOptions options{
         context->saved_data["window"].toInt(),
         context->saved_data["opened"].toInt()};
-    if (saved.size() > 3) {
-      const auto result = tree::flash_backward(
-          gradients[0],
-          saved[0],
-          saved[1],
-          saved[2],
-          {saved[3], saved[4], saved[5], saved[6]},
-          options.window);
-      return {result[0], result[1], result[2], Tensor(), Tensor()};
-    }
     auto result =
         Slabs(saved[0], saved[1], saved[2], options).backward(gradients[0]);
     for (auto& g : result) {
@@ -280,11 +257,11 @@ Tensor tree_attention(
   if (query.size(2) <= 2 * options.window) {
     return dense_attention(query, key, value, {}, /*causal=*/true);
   }
-  const auto flat = [](const Tensor& x) { return x.flatten(0, 1); };
-  if (options.opened == 0 && !tree::flash_takes(flat(query), 0)) {
+  if (options.opened == 0) {
     return std::get<0>(ops::tree_attention(query, key, value, options.window));
   }
-  return TreeAttentionFunction::apply(
+  const auto flat = [](const Tensor& x) { return x.flatten(0, 1); };
+  return OpenedFunction::apply(
              flat(query),
              flat(key),
              flat(value),

@@ -62,10 +62,6 @@ make_layout(int64_t length, int64_t window, c10::Device device) {
     see(0, slots - window, chunk * window, window);
   }
   l.rows = rows.to(device);
-  const auto behind = at::arange(offset, offset + window, at::kLong)
-                          .repeat({l.chunks, l.levels + 2});
-  l.rows_or_empty =
-      at::where(sizes.squeeze(1) < 0, behind, rows).flatten().to(device);
   l.nodes = nodes.to(device);
   l.sizes = sizes.to(device);
   l.later = at::ones({window, window}, at::kBool).triu(1).to(device);
@@ -99,7 +95,7 @@ layout(int64_t length, int64_t window, c10::Device device) {
   // Never destroyed: a device's memory may be gone before static objects are.
   static auto& kept =
       *new std::list<std::pair<c10::Device, std::shared_ptr<const Layout>>>;
-  constexpr size_t most = 8;
+  constexpr int64_t most = 8; // on the CPU
   const auto whole = (length + window - 1) / window * window;
   const std::lock_guard<std::mutex> lock(mutex);
   for (auto it = kept.begin(); it != kept.end(); ++it) {
@@ -110,11 +106,16 @@ layout(int64_t length, int64_t window, c10::Device device) {
       return kept.front().second;
     }
   }
-  kept.emplace_front(device, make_layout(length, window, device));
-  if (kept.size() > most) {
-    kept.pop_back();
+  auto made = make_layout(length, window, device);
+  kept.emplace_front(device, made);
+  int64_t on_cpu = 0;
+  for (auto it = kept.begin(); it != kept.end(); ++it) {
+    if (it->first.is_cpu() && ++on_cpu > most) {
+      kept.erase(it);
+      break;
+    }
   }
-  return kept.front().second;
+  return made;
 }
 
 } // namespace signalllm::tree

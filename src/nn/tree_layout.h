@@ -21,8 +21,6 @@ struct Layout {
   std::vector<int64_t> offsets;
   /// `[C, M]`: row of the pyramid; an empty slot names some row of the chunk.
   at::Tensor rows;
-  /// `[C M]`: likewise, but empty slots name one of W rows behind the pyramid.
-  at::Tensor rows_or_empty;
   /// `[C, M]`: index in the level.
   at::Tensor nodes;
   /// `[C, 1, M]` float32: j, the logarithm of a node's size to base 2; -inf for
@@ -42,7 +40,8 @@ struct Layout {
 };
 
 /// The layout for at least `length` positions. Kept for the next call, so that
-/// a training step computes and copies no indices.
+/// a training step computes and copies no indices; those of a device are kept
+/// for good, as a recorded step may read them at any time.
 std::shared_ptr<const Layout>
 layout(int64_t length, int64_t window, c10::Device device);
 

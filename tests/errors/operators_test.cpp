@@ -3,6 +3,7 @@
 #include "errors/page.h"
 
 #include <signalllm/functional.h>
+#include <signalllm/ops/tree_attention.h>
 
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
@@ -367,6 +368,66 @@ TEST(OperatorErrors, Causal) {
               "gate_out",
               "Double",
               "Float"),
+      });
+}
+
+TEST(OperatorErrors, Tree) {
+  const auto q = at::zeros({1, 2, 9, 4});
+  using ops::tree_attention;
+  expect_refused(
+      "tree",
+      {
+          SIGNALLLM_WRONG(
+              "rank 3",
+              tree_attention(at::zeros({2, 9, 4}), q, q, 4),
+              "tree_attention",
+              "query",
+              "[batch, heads, length, size]",
+              "rank 3"),
+          SIGNALLLM_WRONG(
+              "whole numbers",
+              tree_attention(q.to(at::kLong), q, q, 4),
+              "tree_attention",
+              "query",
+              "Long",
+              "floating point"),
+          SIGNALLLM_WRONG(
+              "keys of another dtype",
+              tree_attention(q, q.to(at::kDouble), q, 4),
+              "tree_attention",
+              "key",
+              "Double",
+              "Float"),
+          SIGNALLLM_WRONG(
+              "values on another device",
+              tree_attention(q, q, q.to(at::kMeta), 4),
+              "tree_attention",
+              "value",
+              "meta",
+              "cpu"),
+          SIGNALLLM_WRONG(
+              "keys of another length",
+              tree_attention(q, at::zeros({1, 2, 8, 4}), q, 4),
+              "tree_attention",
+              "[1, 2, 9, 4]",
+              "[1, 2, 8, 4]",
+              "one [batch, heads, length, size]"),
+          SIGNALLLM_WRONG(
+              "length 0",
+              tree_attention(
+                  at::zeros({1, 2, 0, 4}),
+                  at::zeros({1, 2, 0, 4}),
+                  at::zeros({1, 2, 0, 4}),
+                  4),
+              "tree_attention",
+              "[1, 2, 0, 4]",
+              "length >= 1"),
+          SIGNALLLM_WRONG(
+              "an odd window",
+              tree_attention(q, q, q, 3),
+              "tree_attention",
+              "window is 3",
+              "even"),
       });
 }
 

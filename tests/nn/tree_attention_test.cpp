@@ -2,8 +2,6 @@
 
 #include <signalllm/nn/tree_attention.h>
 
-#include <ATen/Context.h>
-
 #include <cmath>
 #include <numbers>
 
@@ -257,49 +255,6 @@ TEST_F(TreeAttentionTest, HalfTypesAndAutocastComeNear) {
         tree_attention(x.q.to(type), x.k.to(type), x.v.to(type), {8, 0});
     EXPECT_EQ(y.scalar_type(), type);
     expect_close(y, expected, type == torch::kFloat ? 1e-5 : 5e-2);
-  }
-}
-
-TEST_F(TreeAttentionTest, OnCudaAgreesWithTheCpu) {
-  if (!at::hasCUDA()) {
-    GTEST_SKIP() << "no CUDA";
-  }
-  const auto run = [](const Triple& x, int64_t opened, const Tensor& weight) {
-    std::vector<Tensor> leaves;
-    for (const auto& tensor : {x.q, x.k, x.v}) {
-      leaves.push_back(tensor.detach().requires_grad_());
-    }
-    const auto y =
-        tree_attention(leaves[0], leaves[1], leaves[2], {16, opened});
-    auto all = torch::autograd::grad({(y * weight).sum()}, leaves);
-    all.push_back(y.detach());
-    return all;
-  };
-  for (const int64_t length : {100, 512, 777}) {
-    for (const auto type : {torch::kFloat, torch::kBFloat16, torch::kHalf}) {
-      for (const int64_t opened : {0, 2}) {
-        Triple x, there;
-        for (const auto tensor : {&Triple::q, &Triple::k, &Triple::v}) {
-          // Rounded, so that both see the same numbers and open the same.
-          x.*tensor =
-              torch::randn({2, 2, length, 32}).to(type).to(torch::kFloat);
-          there.*tensor = (x.*tensor).to(torch::kCUDA, type);
-        }
-        const auto weight = torch::randn({2, 2, length, 32});
-        const auto expected = run(x, opened, weight);
-        const auto actual = run(there, opened, weight.to(torch::kCUDA, type));
-        for (size_t i = 0; i < expected.size(); ++i) {
-          const auto error = (actual[i].cpu().to(torch::kFloat) - expected[i])
-                                 .norm()
-                                 .item<double>();
-          EXPECT_LE(
-              error,
-              (type == torch::kFloat ? 1e-4 : 2e-2) *
-                  expected[i].norm().item<double>())
-              << length << ", " << type << ", opened " << opened << ", " << i;
-        }
-      }
-    }
   }
 }
 

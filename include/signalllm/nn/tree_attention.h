@@ -34,7 +34,7 @@ struct SIGNALLLM_API TreeAttentionOptions {
 /// the nodes, and up to 2 W positions for any. About `W log2(T / W) + 2 W` keys
 /// a query: O(T W log(T / W)) time, forward and backward. Scores are computed
 /// again in the backward pass; memory is O(T d). The operator is
-/// `ops::tree_attention`, with a kernel of its own on the CPU.
+/// `ops::tree_attention`, with kernels of its own on the CPU and on CUDA.
 ///
 /// With `opened` k, the coarse scores choose: from the coarsest level down, the
 /// k best of the nodes in sight and of the children of what was opened above
@@ -48,8 +48,7 @@ struct SIGNALLLM_API TreeAttentionOptions {
 /// window of fine keys behind every query; the opening is its own.
 ///
 /// Shapes: `query`, `key` and `value` `[B, heads, T, d]`, result the same, any
-/// T. Sums of half types are float32. (On CUDA, with nothing opened, half types
-/// go through the flash attention kernel.)
+/// T. Sums of half types are float32.
 SIGNALLLM_API at::Tensor tree_attention(
     const at::Tensor& query,
     const at::Tensor& key,

@@ -1,6 +1,8 @@
-"""What metal_text.py and cmake/EmbedMetal.cmake refuse."""
+"""What metal_text.py, cmake/EmbedMetal.cmake and Clang refuse of Metal text."""
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
@@ -90,3 +92,48 @@ def embed(folder, *files):
     return subprocess.run(
         [os.environ.get("SIGNALLLM_CMAKE", "cmake"), "-DNAME=out", f"-DBASE={folder}/out", "-P", script, "--", *files],
         capture_output=True, text=True)
+
+
+# ---- What Clang, which knows address spaces, says of the text itself -------------
+CLANG = next(filter(None, map(shutil.which, ["clang++", "clang++-14"])), None)
+clang = pytest.mark.skipif(CLANG is None, reason="no clang++")
+
+
+def address_space_errors(text, folder):
+    text = re.sub(r"#include <metal_\w+>", "", text)
+    text = re.sub(r"template \[\[host_name\([^)]*\)\]\] \[\[kernel\]\]", "template", text)
+    text = re.sub(r"\[\[\w+(\(\d+\))?\]\]", "", text)
+    # Clang has no group's own variables in a function.
+    text = re.sub(r"^(\s+)(threadgroup\s+\w+\s+\w+\[)", r"\1static \2", text, flags=re.M)
+    source = folder / "text.cpp"
+    source.write_text((HERE / "address_spaces.h").read_text() + text)
+    ran = subprocess.run(
+        [CLANG, "-std=c++14", "-fsyntax-only", "-Wall", "-Wno-unused", source], capture_output=True, text=True)
+    return ran.stderr
+
+
+@clang
+@pytest.mark.parametrize("file", [os.environ.get("SIGNALLLM_METAL_TEXT"), HERE / "planted.metal"])
+def test_address_spaces(file, tmp_path):
+    if file is None:
+        pytest.skip("SIGNALLLM_METAL_TEXT is not set")
+    assert address_space_errors(pathlib.Path(file).read_text(), tmp_path) == ""
+
+
+@clang
+@pytest.mark.parametrize("line", [
+    "device float* p = tile;", "threadgroup const float* p = out;", "f(out);", "n = 2;", "undeclared(1.0f);",
+])
+def test_planted_address_spaces(line, tmp_path):
+    text = """
+using namespace metal;
+inline float f(threadgroup const float* x) { return x[0]; }
+[[kernel]] void g(device float* out [[buffer(0)]], constant uint& n [[buffer(1)]]) {
+  threadgroup float tile[8];
+  tile[0] = out[0];
+  out[n] = f(tile);
+%s
+}
+"""
+    assert address_space_errors(text % "", tmp_path) == ""
+    assert "error" in address_space_errors(text % line, tmp_path)

@@ -1,0 +1,5 @@
+#include "tree_launch.cuh"
+
+namespace signalllm::cuda::tree {
+template struct Launch<float>;
+} // namespace signalllm::cuda::tree
