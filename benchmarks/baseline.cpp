@@ -16,12 +16,41 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 namespace signalllm::benchmarks {
+
+namespace {
+
+/// The hidden width with which the transformer has the parameters of SignalLLM
+/// at its defaults: a multiple of 16 or 8 where that is near enough.
+int64_t
+equal_hidden(TransformerOptions options, app::Settings s, int64_t vocab_size) {
+  s.model.clear();
+  const auto wanted =
+      SignalLLM(app::model_options(s, vocab_size))->num_parameters();
+  const auto channel = 2 * options.dim() * options.layers();
+  const auto others =
+      Transformer(options.hidden(1))->num_parameters() - channel;
+  const auto exact = static_cast<double>(wanted - others) /
+      static_cast<double>(std::max<int64_t>(channel, 1));
+  for (const int64_t unit : {16, 8}) {
+    const auto hidden = unit * std::llround(exact / static_cast<double>(unit));
+    const auto off = std::abs(others + hidden * channel - wanted);
+    if (hidden > 0 &&
+        static_cast<double>(off) < 0.003 * static_cast<double>(wanted)) {
+      return hidden;
+    }
+  }
+  return std::max<int64_t>(std::llround(exact), 1);
+}
+
+} // namespace
 
 Transformer make_transformer(
     const app::Settings& s,
@@ -33,6 +62,10 @@ Transformer make_transformer(
                      .heads(s.heads)
                      .dropout(s.dropout);
   options.set(s.model);
+  if (options.hidden() == 0) {
+    options.hidden(equal_hidden(options, s, vocab_size));
+    at::manual_seed(s.seed); // counting took random numbers
+  }
   Transformer model(options);
   model->to(device);
   return model;
@@ -65,7 +98,8 @@ std::optional<int> parse(
     const app::Words& words,
     app::Settings& settings,
     std::string* kind,
-    std::string* trace) {
+    std::string* trace,
+    std::string* test) {
   app::CommandLine line(command, summary, "  see docs/results.md\n");
   app::visit_settings(
       settings,
@@ -77,6 +111,9 @@ std::optional<int> parse(
   }
   if (trace != nullptr) {
     line.add("Run", "trace", *trace, "write a step's kernels to this file");
+  }
+  if (test != nullptr) {
+    line.add("Text", "test", *test, "a text to be judged on once, at the end");
   }
   return line.parse(words);
 }
@@ -99,15 +136,25 @@ class Log {
   std::ofstream out_;
 };
 
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  TORCH_CHECK(in && text.tellp() > 0, "cannot read --test ", path);
+  return text.str();
+}
+
 int run_train(const app::Words& words) {
   app::Settings s;
-  std::string kind = "transformer";
+  std::string kind = "transformer", test;
   if (const auto code = parse(
           "train",
           "Trains either model on a text and keeps the log only.",
           words,
           s,
-          &kind)) {
+          &kind,
+          /*trace=*/nullptr,
+          &test)) {
     return *code;
   }
   app::check(s);
@@ -117,6 +164,10 @@ int run_train(const app::Words& words) {
   const auto corpus = app::read_text(s);
   const auto tokenizer =
       data::make_tokenizer(s.tokenizer, corpus.train + corpus.valid);
+  std::optional<data::ConsecutiveWindows> test_windows;
+  if (!test.empty()) { // read before the training, which a typo would waste
+    test_windows.emplace(tokenizer->encode(read_file(test)), s.context);
+  }
   at::manual_seed(s.seed);
   const auto model = make(kind, s, tokenizer->vocab_size(), device);
   const training::InterruptGuard guard;
@@ -163,7 +214,15 @@ int run_train(const app::Words& words) {
     std::fflush(stdout);
   };
   const auto result = fit(trainer, options, callbacks);
-  log.write({{"seconds", result.seconds}});
+  log.write({{"seconds", result.seconds}}); // validations in between included
+  if (test_windows && result.finished) {
+    const auto judged =
+        trainer.evaluate(*test_windows, tokenizer->token_bytes());
+    log.write(
+        {{"step", s.steps},
+         {"test_loss", judged.loss()},
+         {"test_bits_per_byte", judged.bits_per_byte()}});
+  }
   return result.finished ? 0 : app::failure;
 }
 

@@ -37,7 +37,8 @@ std::optional<int> parse(
     const app::Words& words,
     app::Settings& settings,
     std::string* kind = nullptr,
-    std::string* trace = nullptr);
+    std::string* trace = nullptr,
+    std::string* test = nullptr);
 
 int run_speed(const app::Words& words);
 int run_generation(const app::Words& words);

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <charconv>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -25,6 +26,20 @@ rotations(int64_t length, int64_t d, const torch::TensorOptions& like) {
       angle.cos().to(torch::kFloat), angle.sin().to(torch::kFloat));
 }
 
+template <typename Number>
+Number number(const std::string& from) {
+  Number value{};
+  const auto* end = from.data() + from.size();
+  const auto [last, error] = std::from_chars(from.data(), end, value);
+  TORCH_CHECK(
+      error == std::errc{} && last == end,
+      "'",
+      from,
+      "', it must be ",
+      std::is_integral_v<Number> ? "a whole number" : "a number");
+  return value;
+}
+
 torch::Tensor drop(const torch::Tensor& x, double p, bool training) {
   return p > 0 ? torch::dropout(x, p, training) : x;
 }
@@ -33,13 +48,20 @@ torch::Tensor drop(const torch::Tensor& x, double p, bool training) {
 
 void TransformerOptions::set(const std::string& values) {
   const auto integer = [](int64_t& to) {
-    return [&to](const std::string& from) { to = std::stoll(from); };
+    return [&to](const std::string& from) { to = number<int64_t>(from); };
   };
-  const auto number = [](double& to) {
-    return [&to](const std::string& from) { to = std::stod(from); };
+  const auto real = [](double& to) {
+    return [&to](const std::string& from) { to = number<double>(from); };
   };
   const auto boolean = [](bool& to) {
-    return [&to](const std::string& from) { to = from == "true"; };
+    return [&to](const std::string& from) {
+      TORCH_CHECK(
+          from == "true" || from == "false",
+          "'",
+          from,
+          "', it must be true or false");
+      to = from == "true";
+    };
   };
   const std::map<std::string, std::function<void(const std::string&)>> known{
       {"hidden", integer(hidden_)},
@@ -50,12 +72,12 @@ void TransformerOptions::set(const std::string& values) {
       {"qk_norm", boolean(qk_norm_)},
       {"rms_norm", boolean(rms_norm_)},
       {"short_filter", boolean(short_filter_)},
-      {"embedding_dropout", number(embedding_dropout_)},
-      {"attention_dropout", number(attention_dropout_)},
-      {"hidden_dropout", number(hidden_dropout_)},
-      {"token_noise", number(token_noise_)},
-      {"embedding_std", number(embedding_std_)},
-      {"init_std", number(init_std_)}};
+      {"embedding_dropout", real(embedding_dropout_)},
+      {"attention_dropout", real(attention_dropout_)},
+      {"hidden_dropout", real(hidden_dropout_)},
+      {"token_noise", real(token_noise_)},
+      {"embedding_std", real(embedding_std_)},
+      {"init_std", real(init_std_)}};
   std::istringstream items(values);
   for (std::string item; std::getline(items, item, ',');) {
     const auto equals = item.find('=');
@@ -65,7 +87,16 @@ void TransformerOptions::set(const std::string& values) {
         "TransformerOptions: there is no option '",
         item,
         "'");
-    found->second(item.substr(equals + 1));
+    try {
+      found->second(item.substr(equals + 1));
+    } catch (const c10::Error& error) {
+      TORCH_CHECK(
+          false,
+          "TransformerOptions: ",
+          found->first,
+          " is ",
+          error.what_without_backtrace());
+    }
   }
 }
 

@@ -45,7 +45,8 @@ struct TransformerOptions {
   TORCH_ARG(double, init_std) = 0;
 
  public:
-  /// Sets options from "name=value,name=value".
+  /// Sets options from "name=value,name=value"; throws for what it cannot
+  /// read.
   void set(const std::string& values);
 };
 

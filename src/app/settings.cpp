@@ -110,7 +110,8 @@ training::TrainerOptions trainer_options(const Settings& s) {
                  .beta2(s.beta2)
                  .weight_decay(s.weight_decay)
                  .kernel_decay(s.kernel_decay)
-                 .clip(s.clip))
+                 .clip(s.clip)
+                 .muon(s.optimizer == "muon"))
       .bfloat16(s.precision == "bfloat16")
       .average(s.average)
       .divergence(s.divergence)
@@ -268,6 +269,7 @@ void check(const Settings& s) {
   at_least("checkpoint-every", s.checkpoint_every, 0);
   at_least("keep", s.keep, 0);
   one_of("schedule", s.schedule, training::schedule_shapes());
+  one_of("optimizer", s.optimizer, {"adamw", "muon"});
   one_of("precision", s.precision, {"float32", "bfloat16"});
   one_of("tokenizer", s.tokenizer, {"bytes", "chars"});
 }

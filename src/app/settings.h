@@ -33,6 +33,7 @@ struct Settings {
   double min_lr = 1e-4;
   int64_t warmup = 100;
   std::string schedule = "cosine";
+  std::string optimizer = "adamw";
   double weight_decay = 0.1;
   double kernel_decay = 0.0;
   double beta1 = 0.9;
@@ -101,7 +102,8 @@ void visit_settings(SettingsType& s, Visit&& visit) {
   visit(group, "min-lr", s.min_lr, "and at the end");
   visit(group, "warmup", s.warmup, "steps until the highest");
   visit(group, "schedule", s.schedule, "cosine, linear or constant");
-  visit(group, "weight-decay", s.weight_decay, "of the matrices (AdamW)");
+  visit(group, "optimizer", s.optimizer, "adamw, or muon for the matrices");
+  visit(group, "weight-decay", s.weight_decay, "of the matrices");
   visit(group, "kernel-decay", s.kernel_decay, "of the Fourier kernels");
   visit(group, "beta1", s.beta1, "memory of AdamW's mean");
   visit(group, "beta2", s.beta2, "memory of AdamW's square");

@@ -91,6 +91,7 @@ void WaveletTransformerBlockImpl::reset() {
                              .wavelet(options.wavelet())
                              .levels(options.levels())
                              .rotary(options.rotary())
+                             .qk_norm(options.qk_norm())
                              .window(options.window())
                              .opened(options.opened())
                              .max_length(options.max_length())

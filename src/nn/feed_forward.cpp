@@ -133,14 +133,7 @@ torch::Tensor SpectralFeedForwardImpl::folded_weight() const {
   return at::fft_irfft(spectrum, options.hidden()).to(weight.scalar_type());
 }
 
-torch::Tensor SpectralFeedForwardImpl::forward(const torch::Tensor& input) {
-  SpectralFeedForwardState state;
-  return forward_incremental(input, state);
-}
-
-torch::Tensor SpectralFeedForwardImpl::forward_incremental(
-    const torch::Tensor& input,
-    SpectralFeedForwardState& state) {
+void SpectralFeedForwardImpl::check(const torch::Tensor& input) const {
   TORCH_CHECK(
       input.dim() == 3 && input.size(2) == options.dim(),
       "SpectralFeedForward: input has shape ",
@@ -148,13 +141,34 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
       ", it must be [batch, length, ",
       options.dim(),
       "]");
+}
+
+torch::Tensor SpectralFeedForwardImpl::forward(const torch::Tensor& input) {
+  check(input);
+  auto hidden = in_proj->forward(input);
+  if (filter) {
+    hidden = filter->fused(hidden);
+  }
+  return finish(hidden, folded_weight());
+}
+
+torch::Tensor SpectralFeedForwardImpl::forward_incremental(
+    const torch::Tensor& input,
+    SpectralFeedForwardState& state) {
+  check(input);
+  if (!state.weight.defined()) {
+    state.weight = folded_weight();
+  }
   auto hidden = in_proj->forward(input);
   if (filter) {
     hidden = filter->forward_incremental(hidden, state.filter);
   }
-  if (!state.weight.defined()) {
-    state.weight = folded_weight();
-  }
+  return finish(hidden, state.weight);
+}
+
+torch::Tensor SpectralFeedForwardImpl::finish(
+    torch::Tensor hidden,
+    const torch::Tensor& weight) {
   if (options.activation() == Activation::Gelu) {
     hidden = at::gelu(hidden);
   } else if (hidden.is_mps()) {
@@ -166,7 +180,7 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
   if (options.dropout() > 0) {
     hidden = at::dropout(hidden, options.dropout(), is_training());
   }
-  return at::linear(hidden, state.weight);
+  return at::linear(hidden, weight);
 }
 
 } // namespace signalllm

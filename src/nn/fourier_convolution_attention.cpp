@@ -3,6 +3,7 @@
 #include <signalllm/ops/rms_norm.h>
 
 #include "nn/fourier_waves.h"
+#include "nn/rms_norm.h"
 #include "ops/fft_conv.h"
 #include "ops/gated_fft_conv.h"
 #include "ops/rms_norm.h"
@@ -13,7 +14,6 @@
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/exp2.h>
 #include <ATen/ops/linspace.h>
-#include <ATen/ops/rms_norm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 

@@ -2,6 +2,8 @@
 
 #include "nn/token_check.h"
 
+#include <signalllm/wavelet.h>
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
@@ -26,6 +28,7 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .ffn_multiple(options.ffn_multiple())
       .attention(options.attention())
       .rotary(options.rotary())
+      .qk_norm(options.qk_norm())
       .ricker(options.ricker())
       .window(options.window())
       .opened(options.opened())
@@ -90,6 +93,7 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       " and layers ",
       options.layers(),
       ", there must be a token and no negative number of layers");
+  Wavelet(options.wavelet()); // throws, also where no filter asks for it
   TORCH_CHECK(
       options.token_noise() >= 0 && options.token_noise() <= 1,
       "SignalLLM: token_noise is ",

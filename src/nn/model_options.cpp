@@ -48,6 +48,7 @@ void each_option(Options& options, See see) {
   see("token_noise", options.token_noise());
   see("ffn_multiple", options.ffn_multiple());
   see("rotary", options.rotary());
+  see("qk_norm", options.qk_norm());
   see("ricker", options.ricker());
   see("window", options.window());
   see("opened", options.opened());

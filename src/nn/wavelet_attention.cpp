@@ -1,11 +1,13 @@
 #include <signalllm/nn/wavelet_attention.h>
 
 #include "nn/dense_attention.h"
+#include "nn/rms_norm.h"
 
 #include <signalllm/wavelet.h>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <algorithm>
 #include <cmath>
@@ -139,6 +141,9 @@ void WaveletAttentionImpl::print_options(std::ostream& stream) const {
          << ", filter=" << to_string(options.filter())
          << ", rotary=" << std::boolalpha << options.rotary()
          << ", causal=" << options.causal();
+  if (options.qk_norm()) {
+    stream << ", qk_norm=true";
+  }
   if (options.window() > 0) {
     stream << ", window=" << options.window()
            << ", opened=" << options.opened();
@@ -190,11 +195,17 @@ torch::Tensor WaveletAttentionImpl::attend(
   auto parts = filtered.view({batch, length, 3, heads, options.width() / heads})
                    .permute({2, 0, 3, 1, 4})
                    .contiguous();
-  auto q = parts.select(0, 0);
-  auto k = parts.select(0, 1);
+  auto pair = parts.slice(0, 0, 2);
+  if (options.qk_norm()) {
+    // Autocast would make it float32.
+    c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
+    pair = rms_norm(pair);
+  }
+  auto q = pair.select(0, 0);
+  auto k = pair.select(0, 1);
   auto v = parts.select(0, 2);
   if (options.rotary()) {
-    auto turned = rotary->forward(parts.slice(0, 0, 2), past);
+    auto turned = rotary->forward(pair, past);
     q = turned.select(0, 0);
     k = turned.select(0, 1);
   }

@@ -1,11 +1,14 @@
 #include <signalllm/training/adamw.h>
 
+#include "training/muon.h"
+
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -36,6 +39,13 @@ FusedAdamW::FusedAdamW(
         ? options_.kernel_decay()
         : has_decay(item.key(), parameter) ? options_.weight_decay()
                                            : 0.0;
+    if (options_.muon() && is_channel_matrix(item.key(), parameter)) {
+      if (!muon_) {
+        muon_ = std::make_shared<Muon>(options_.momentum());
+      }
+      muon_->add(item.key(), parameter, decay);
+      continue;
+    }
     auto& group = groups[{decay, parameter.scalar_type()}];
     group.weight_decay = decay;
     group.slots.push_back(
@@ -80,10 +90,26 @@ at::Tensor FusedAdamW::step_with(const Rate& rate) {
       norms.push_back(norm.to(at::kFloat));
     }
   }
+  if (muon_) {
+    std::vector<at::Tensor> gradients;
+    muon_->gradients(gradients);
+    if (!gradients.empty()) {
+      for (auto& norm : at::_foreach_norm(gradients, 2)) {
+        norms.push_back(norm.to(at::kFloat));
+      }
+    }
+  }
   TORCH_CHECK(
       !norms.empty(),
       "FusedAdamW::step: no parameter has a gradient; call backward() first");
   auto norm = at::linalg_vector_norm(at::stack(norms));
+  if (muon_) { // first: on MPS AdamW's share scales the gradients in place
+    const auto finite = at::isfinite(norm);
+    const auto divisor = options_.clip() > 0
+        ? ((norm + 1e-6) / options_.clip()).clamp_min(1.0)
+        : at::ones_like(norm);
+    muon_->step(finite.to(at::kFloat) * rate, finite, divisor);
+  }
   for (const auto& group : groups_) {
     update(group, rate, norm);
   }
@@ -148,6 +174,9 @@ void FusedAdamW::zero_grad() {
       slot.parameter.mutable_grad() = at::Tensor();
     }
   }
+  if (muon_) {
+    muon_->zero_grad();
+  }
 }
 
 TensorMap FusedAdamW::state() const {
@@ -157,6 +186,9 @@ TensorMap FusedAdamW::state() const {
       state["adamw.mean." + slot.name] = slot.mean;
       state["adamw.square." + slot.name] = slot.square;
     }
+  }
+  if (muon_) {
+    muon_->state(state);
   }
   return state;
 }

@@ -176,6 +176,10 @@ TEST_F(ProgramErrors, Options) {
               tiny + "--schedule cubic",
               {"--schedule", "'cubic'", "cosine, linear, constant"}),
           refused(
+              "an unknown optimizer",
+              tiny + "--optimizer sgd",
+              {"--optimizer", "'sgd'", "adamw, muon"}),
+          refused(
               "an unknown precision",
               tiny + "--precision half",
               {"--precision", "'half'", "float32, bfloat16"}),

@@ -2,6 +2,8 @@
 
 #include <signalllm/nn/feed_forward.h>
 
+#include <algorithm>
+
 using namespace signalllm;
 using namespace signalllm::test;
 
@@ -37,6 +39,25 @@ TEST_F(FeedForwardTest, StartsAsTwoLinears) {
       f->forward(x),
       f->out_proj->forward(torch::relu(f->in_proj->forward(x)).square()),
       1e-6);
+}
+
+TEST_F(FeedForwardTest, FiltersInTimeBehindTheFirstMatrix) {
+  SpectralFeedForward f(
+      SpectralFeedForwardOptions(4).kind(SpectralKind::CausalTime));
+  f->to(torch::kDouble);
+  const auto x = torch::randn({2, 5, 4}, torch::kDouble);
+  const auto h = f->in_proj->forward(x);
+  auto filtered = torch::zeros_like(h);
+  for (int64_t t = 0; t < 5; ++t) {
+    for (int64_t k = 0; k <= std::min<int64_t>(t, 2); ++k) {
+      filtered.select(1, t) +=
+          h.select(1, t - k) * f->filter->taps.select(1, k);
+    }
+  }
+  expect_close(
+      f->forward(x),
+      f->out_proj->forward(torch::relu(filtered).square()),
+      1e-13);
 }
 
 TEST_F(FeedForwardTest, LooksAtNoLaterInput) {

@@ -21,6 +21,7 @@ TEST_F(ModelOptionsTest, SurviveAsText) {
                            .attention(AttentionKind::Frequency)
                            .adaptive_basis(true)
                            .stochastic_keep(0.9)
+                           .qk_norm(true)
                            .feed_forward(SpectralKind::CausalTime);
   const auto values = options.describe();
   EXPECT_EQ(values.at("dropout"), "0.1");

@@ -13,7 +13,9 @@ struct WaveletAttentionTest : SeedingFixture {
         WaveletAttentionOptions(base).shared_filters(true).rotary(false),
         WaveletAttentionOptions(base).window(2),
         WaveletAttentionOptions(base).filter(FilterKind::Short).window(4),
-        WaveletAttentionOptions(base).levels(1).window(2).opened(1)};
+        WaveletAttentionOptions(base).levels(1).window(2).opened(1),
+        WaveletAttentionOptions(base).qk_norm(true),
+        WaveletAttentionOptions(base).qk_norm(true).rotary(false).window(4)};
   }
 };
 
@@ -31,6 +33,26 @@ TEST_F(WaveletAttentionTest, WithoutFilterIsRotaryAttention) {
   scores = scores.masked_fill(later, -1e30);
   const auto y = scores.softmax(-1).matmul(head(2)).transpose(1, 2);
   expect_close(a->forward(x), a->out_proj->forward(y.reshape({2, 6, 8})), 1e-6);
+}
+
+TEST_F(WaveletAttentionTest, NormalisedQueriesAndKeysLoseTheirLengths) {
+  WaveletAttention a(WaveletAttentionOptions(8, 2)
+                         .filter(FilterKind::None)
+                         .rotary(false)
+                         .qk_norm(true));
+  a->to(torch::kDouble);
+  const auto x = torch::randn({2, 6, 8}, torch::kDouble);
+  const auto parts = a->in_proj->forward(x).view({2, 6, 3, 2, 4});
+  const auto head = [&](int64_t i) {
+    const auto h = parts.select(2, i).transpose(1, 2);
+    return i == 2 ? h : h / (h.square().sum(-1, true) / 4 + 1e-6).sqrt();
+  };
+  auto scores = head(0).matmul(head(1).transpose(-1, -2)) / 2;
+  const auto later = torch::ones({6, 6}, torch::kBool).triu(1);
+  scores = scores.masked_fill(later, -1e30);
+  const auto y = scores.softmax(-1).matmul(head(2)).transpose(1, 2);
+  expect_close(
+      a->forward(x), a->out_proj->forward(y.reshape({2, 6, 8})), 1e-12);
 }
 
 TEST_F(WaveletAttentionTest, LevelsFollowTheLength) {

@@ -48,12 +48,14 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
   TORCH_ARG(bool, rotary) = true;
+  /// Normalised queries and keys (`AttentionKind::Wavelet`).
+  TORCH_ARG(bool, qk_norm) = false;
   /// Ricker relative positions (`AttentionKind::Frequency`).
   TORCH_ARG(bool, ricker) = false;
   /// The attention's window and opened nodes, see `WaveletAttention`.
   TORCH_ARG(int64_t, window) = 0;
   TORCH_ARG(int64_t, opened) = 0;
-  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
+  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Short;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
   TORCH_ARG(std::string, wavelet) = "db2";
   TORCH_ARG(int64_t, levels) = 3;

@@ -93,6 +93,11 @@ class SIGNALLLM_API SpectralFeedForwardImpl
   CausalFilter filter{nullptr};
   /// g, `[H/2 + 1]`.
   torch::Tensor gain;
+
+ private:
+  void check(const torch::Tensor& input) const;
+  /// f and W2.
+  torch::Tensor finish(torch::Tensor hidden, const torch::Tensor& weight);
 };
 TORCH_MODULE(SpectralFeedForward);
 

@@ -60,6 +60,8 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   /// Rotary positions in the attention.
   TORCH_ARG(bool, rotary) = true;
+  /// Queries and keys of the attention normalised, see `WaveletAttention`.
+  TORCH_ARG(bool, qk_norm) = false;
   /// Ricker relative positions in the attention (`AttentionKind::Frequency`).
   TORCH_ARG(bool, ricker) = false;
   /// The attention's window (0: dense) and the nodes that a query opens, see
@@ -78,7 +80,7 @@ struct SIGNALLLM_API SignalLLMOptions {
   /// `AdaptiveBasisSelection` between the embedding and the blocks.
   TORCH_ARG(bool, adaptive_basis) = false;
   TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
-  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Wavelet;
+  TORCH_ARG(FilterKind, attention_filter) = FilterKind::Short;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
   TORCH_ARG(std::string, wavelet) = "db2";
   /// Levels of the wavelet filters, -1 as many as `max_length` has use for.

@@ -32,6 +32,9 @@ struct SIGNALLLM_API WaveletAttentionOptions {
   TORCH_ARG(bool, shared_filters) = false;
   /// Rotary positions on queries and keys (the head size is then even).
   TORCH_ARG(bool, rotary) = true;
+  /// Root-mean-square norm, without a gain, of every head's queries and keys
+  /// before the rotation.
+  TORCH_ARG(bool, qk_norm) = false;
   TORCH_ARG(int64_t, max_length) = 256;
   /// False: every position attends to all; the filters stay one-sided.
   TORCH_ARG(bool, causal) = true;

@@ -7,6 +7,7 @@
 #include <torch/nn/module.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,16 @@ struct SIGNALLLM_API AdamWOptions {
   TORCH_ARG(double, kernel_decay) = 0.0;
   /// Gradients are scaled down to this global norm; 0 leaves them alone.
   TORCH_ARG(double, clip) = 1.0;
+  /// The matrices of blocks by Muon instead (Jordan and others, 2024): their
+  /// update is the orthogonal factor of the gradients' mean (`momentum`, with
+  /// Nesterov's look ahead) times `0.2 sqrt(max(rows, columns))` (Liu and
+  /// others, "Muon is scalable for LLM training", 2025), which makes it as
+  /// long as AdamW's, so that rate and decay serve both.
+  TORCH_ARG(bool, muon) = false;
+  TORCH_ARG(double, momentum) = 0.95;
 };
+
+class Muon;
 
 /// Whether weight decay makes sense for a parameter: matrices named
 /// `...weight` or `...coefficients`, but not the taps of filters.
@@ -77,6 +87,7 @@ class SIGNALLLM_API FusedAdamW {
 
   AdamWOptions options_;
   std::vector<Group> groups_;
+  std::shared_ptr<Muon> muon_; // null: all by AdamW
   at::Tensor steps_; // float32 scalar, what the kernel wants
 };
 
