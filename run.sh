@@ -449,10 +449,10 @@ format() {
     tool=$root/.venv/bin/clang-format
   fi
   if [ "${1:-}" = --check ]; then
-    git ls-files -z '*.h' '*.cpp' '*.cu' '*.cuh' '*.metal' | xargs -0 "$tool" --dry-run --Werror ||
+    git ls-files -z '*.h' '*.cpp' '*.cu' '*.cuh' | xargs -0 "$tool" --dry-run --Werror ||
       die "the format differs; ./run.sh format mends it"
   else
-    git ls-files -z '*.h' '*.cpp' '*.cu' '*.cuh' '*.metal' | xargs -0 "$tool" -i
+    git ls-files -z '*.h' '*.cpp' '*.cu' '*.cuh' | xargs -0 "$tool" -i
   fi
 }
 
