@@ -31,7 +31,10 @@ typedef vector4<uint> uint4;
 typedef vector2<int> int2;
 typedef vector3<int> int3;
 typedef vector4<int> int4;
-typedef vector2<float> float2;
+// Values that Clang copies out of any space; the test writes their constructors
+// as this function.
+typedef float float2 __attribute__((ext_vector_type(2)));
+float2 make_float2(float, float);
 typedef vector3<float> float3;
 typedef vector4<float> float4;
 
@@ -80,6 +83,7 @@ float fma(float, float, float);
 float pow(float, float);
 float fmin(float, float);
 float fmax(float, float);
+uint reverse_bits(uint);
 bool isnan(float);
 bool isinf(float);
 bool isfinite(float);

@@ -103,6 +103,10 @@ def address_space_errors(text, folder):
     text = re.sub(r"#include <metal_\w+>", "", text)
     text = re.sub(r"template \[\[host_name\([^)]*\)\]\] \[\[kernel\]\]", "template", text)
     text = re.sub(r"\[\[\w+(\(\d+\))?\]\]", "", text)
+    # Metal copies values out of `constant`, and its arrays are indexed there;
+    # Clang does neither, so that references are only what cannot be written.
+    text = re.sub(r"\bconstant\s+(\w+)\s*&", r"const \1&", text)
+    text = re.sub(r"\bfloat2\(", "make_float2(", text)
     # Clang has no group's own variables in a function.
     text = re.sub(r"^(\s+)(threadgroup\s+\w+\s+\w+\[)", r"\1static \2", text, flags=re.M)
     source = folder / "text.cpp"
