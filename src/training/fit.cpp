@@ -147,11 +147,13 @@ FitResult fit(
   };
   const auto go_back = [&](const StepReport& now) {
     const auto times = trainer.rollbacks();
+    const auto tried = times == 0 ? std::string()
+        : times == 1              ? ", after 1 roll-back"
+                                  : c10::str(", after ", times, " roll-backs");
     TORCH_CHECK(
-        times<options.rollbacks(), now.trouble, times> 0
-            ? c10::str(
-                  ", after ", times, times == 1 ? " roll-back" : " roll-backs")
-            : "",
+        times < options.rollbacks(),
+        now.trouble,
+        tried,
         ": ",
         loss_advice(trainer.options()));
     retreat.go_back(trainer);
@@ -174,7 +176,23 @@ FitResult fit(
     mark = Clock::now();
   };
 
-  int64_t saved = -1;
+  int64_t saved = -1, judged = -1;
+  // Reports the steps up to this one; false where they led back.
+  const auto sound = [&](int64_t step) {
+    if (step == judged) {
+      return true;
+    }
+    const auto now = trainer.review();
+    if (!now.trouble.empty()) {
+      go_back(now);
+      saved = trainer.steps_done();
+      judged = -1;
+      return false;
+    }
+    report(now);
+    judged = step;
+    return true;
+  };
   bool stopped = stop_asked();
   if (const auto step = trainer.steps_done(); options.folder() &&
       options.validation() && !stopped && step > 0 &&
@@ -191,14 +209,8 @@ FitResult fit(
     // Nothing is saved before its loss was seen to be finite.
     const bool checkpoint =
         last || stopped || due(step, options.checkpoint_every());
-    if (checkpoint || due(step, options.report_every())) {
-      const auto now = trainer.review();
-      if (!now.trouble.empty()) {
-        go_back(now);
-        saved = trainer.steps_done();
-        continue;
-      }
-      report(now);
+    if ((checkpoint || due(step, options.report_every())) && !sound(step)) {
+      continue;
     }
     if (checkpoint) {
       save(step);
@@ -208,6 +220,10 @@ FitResult fit(
         (last || due(step, options.evaluate_every()))) {
       validate(step);
       stopped = stop_asked();
+      if (stopped && saved != step && sound(step)) {
+        save(step); // where the validation is made up for
+        saved = step;
+      }
     }
   }
   if (saved < 0 && stopped) {

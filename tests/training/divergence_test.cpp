@@ -52,8 +52,8 @@ TEST(Divergence, SmallLossesAndShortRunsMayWaver) {
   std::vector<double> young(20, 1.5);
   young.insert(young.end(), 2, 9);
   EXPECT_EQ(trouble_at(young, 2), 0);
-  young.insert(young.end(), 2, 9);
-  EXPECT_EQ(trouble_at(young, 2), 24); // 24 are known then
+  young.insert(young.end(), 3, 9);
+  EXPECT_EQ(trouble_at(young, 2), 25); // 20 and the four before it are known
 }
 
 TEST(Divergence, NotFiniteAtOnce) {

@@ -27,7 +27,7 @@ std::function<void()>* before_rename = nullptr;
 
 } // namespace
 
-extern "C" int fsync(int descriptor) {
+extern "C" __attribute__((visibility("default"))) int fsync(int descriptor) {
   struct stat status {};
   if (folder_error != 0 && ::fstat(descriptor, &status) == 0 &&
       S_ISDIR(status.st_mode)) {
@@ -37,7 +37,9 @@ extern "C" int fsync(int descriptor) {
   return static_cast<int>(::syscall(SYS_fsync, descriptor));
 }
 
-extern "C" int rename(const char* from, const char* to) noexcept {
+extern "C" __attribute__((visibility("default"))) int rename(
+    const char* from,
+    const char* to) noexcept {
   if (before_rename != nullptr) {
     (*before_rename)();
   }

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <csignal>
 #include <set>
+#include <utility>
 
 namespace signalllm::training {
 namespace {
@@ -130,6 +131,29 @@ TEST(Fit, AStoppedRunGetsItsLastValidation) {
   EXPECT_EQ(validations, 1);
 }
 
+TEST(Fit, StoppedInAValidationItSavesAndMakesUpForIt) {
+  const TemporaryFolder folder;
+  const auto run = run_folder(folder);
+  FitRun first;
+  bool stop = false;
+  // Asked after step 10 and not before, then in its validation.
+  auto how = options(run).stop([&] {
+    return first.trainer.steps_done() == 10 && std::exchange(stop, true);
+  });
+  EXPECT_FALSE(fit(first.trainer, how).finished);
+  EXPECT_EQ(run.load_latest().step, 10);
+  EXPECT_FALSE(contains(folder.read("log.jsonl"), "valid_loss"));
+  FitRun second;
+  second.trainer.restore(run.load_latest());
+  std::vector<int64_t> evaluations;
+  FitCallbacks callbacks;
+  callbacks.on_evaluation = [&](int64_t step, const Evaluation&) {
+    evaluations.push_back(step);
+  };
+  fit(second.trainer, options(run), callbacks);
+  EXPECT_EQ(evaluations, (std::vector<int64_t>{10, 20}));
+}
+
 void expect_same(const Checkpoint& a, const Checkpoint& b) {
   EXPECT_EQ(a.step, b.step);
   EXPECT_EQ(a.state, b.state);
@@ -237,7 +261,7 @@ TEST(Fit, GoesBackFromDivergence) {
       model.model.ptr(),
       [&, calls = 0](const torch::Tensor& tokens) mutable {
         const auto logits = model.model->forward(tokens);
-        return ++calls > 40 && calls <= 44 ? logits * 1000 : logits;
+        return ++calls > 40 && calls <= 44 ? logits * -1000 : logits;
       },
       data::RandomWindows(torch::arange(500).remainder(11), 8, 3),
       TrainerOptions().batch(4).divergence(2).schedule(
