@@ -2,7 +2,7 @@
 
     python benchmarks/cuda_benchmark.py build/cuda/libsignalllm.so [section ...]
 
-Sections: wavelets, seed, convolution, causal, tree; all without one. Medians of CUDA
+Sections: wavelets, seed, convolution, long, causal, tree; all without one. Medians of CUDA
 events after warm-up; `graph` is the time of one call among 20 captured in a
 CUDA graph, `eager` the host's time a call. ptwt is timed where it is installed.
 """
@@ -164,6 +164,78 @@ def convolution(ops):
                 print(f"  causal attention, 12 heads of 64: {t:.3f} ms")
 
 
+def peak_of(call):
+    """Bytes at most allocated by a call beyond what was there."""
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def long(ops):
+    """Convolutions beyond 8,192, the Fourier kernel's taps, and a training step
+    of both: gated convolution with taps from their parameters, forward and
+    backward."""
+    channels, count = 384, 16
+    for batch, length in [(8, 16384), (2, 65536), (1, 131072)]:
+        n = 2 * length
+        terms = (torch.randn(2 * count + 1, channels, device=DEVICE) / 10).requires_grad_()
+        span = torch.linspace(1.4, 12, channels, device=DEVICE)
+        log_decay = span.clone().requires_grad_()
+        octave = ((span - 1.4) / 0.6931).round().clamp(0, 12)
+        frequency = octave.exp2()
+        skip = torch.ones(channels, device=DEVICE, requires_grad=True)
+        with torch.no_grad():
+            k = ops.fourier_taps(terms, log_decay, frequency, length, length)
+            exact = ops.fourier_taps(terms.double(), log_decay.double(), frequency, length, length)
+            error = ((k - exact).abs().max() / exact.abs().max()).item()
+            fill = torch.empty_like(k)
+            write = timed(lambda: fill.fill_(1.0))
+            taps = timed(lambda: ops.fourier_taps(terms, log_decay, frequency, length, length), 10)
+            back = timed(lambda: ops.fourier_taps_backward(k, terms, log_decay, frequency, length), 10)
+            memory = peak_of(lambda: ops.fourier_taps(terms, log_decay, frequency, length, length))
+        print(f"taps ({length}, {channels}): {taps:.3f} ms (writing them {write:.3f}), backward "
+              f"{back:.3f}, error {error:.1e} of the largest, memory {memory / k.nbytes:.2f} taps",
+              flush=True)
+        for dtype in [torch.bfloat16, torch.float32]:
+            x, v, q = (torch.randn(batch, length, channels, device=DEVICE).to(dtype) for _ in range(3))
+            y = torch.empty_like(x)
+            copy = timed(lambda: y.copy_(x))
+
+            def through_torch(x):
+                product = torch.fft.rfft(x.float(), n, 1) * torch.fft.rfft(k, n, 0)
+                return torch.fft.irfft(product, n, 1)[:, :length].to(dtype)
+
+            ours = timed(lambda: ops.fft_conv(x, k, None, True), 10)
+            peak = peak_of(lambda: ops.fft_conv(x, k, None, True)) / x.nbytes
+            theirs = timed(lambda: through_torch(x), 5, 2)
+            rows = timed(lambda: through_torch(x.transpose(1, 2).contiguous().transpose(1, 2)), 5, 2)
+            want = torch.fft.irfft(torch.fft.rfft(x[:1].double(), n, 1)
+                                   * torch.fft.rfft(k.double(), n, 0), n, 1)[:, :length]
+            got = ops.fft_conv(x, k, None, True)[:1].double()
+            error = ((got - want).norm() / want.norm()).item()
+            del want, got
+            backward = timed(lambda: ops.fft_conv_backward(x, x, k, None, True), 10)
+            gated = timed(lambda: ops.gated_fft_conv(x, v, q, k, skip.detach()), 10)
+            gated_back = timed(lambda: ops.gated_fft_conv_backward(x, x, v, q, k, skip.detach()), 10)
+
+            def step():
+                a, b, c = (t.detach().requires_grad_() for t in (x, v, q))
+                kernel = ops.fourier_taps(terms, log_decay, frequency, length, length)
+                ops.gated_fft_conv(a, b, c, kernel, skip).backward(y)
+
+            train = timed(step, 10)
+            step_peak = peak_of(step) / x.nbytes
+            print(f"{(batch, length, channels)} {name(dtype)}: copy {copy:.4f} ms, ours {ours:.3f} "
+                  f"({ours / copy:.1f} copies), torch [N, L, C] {theirs:.3f} ({theirs / ours:.2f}), "
+                  f"torch through [N, C, L] {rows:.3f} ({rows / ours:.2f}), error {error:.1e}, output "
+                  f"and scratch {peak:.2f} inputs, backward {backward:.3f}, gated {gated:.3f}, its "
+                  f"backward {gated_back:.3f}, taps and gated forward and backward {train:.3f}, "
+                  f"peak {step_peak:.1f} inputs", flush=True)
+
+
 def causal(ops):
     x = torch.randn(16, 4096, 256, device=DEVICE)
     y = torch.empty_like(x)
@@ -293,8 +365,8 @@ def tree(ops):
 
 def main():
     torch.ops.load_library(sys.argv[1])
-    sections = {"wavelets": wavelets, "seed": seed, "convolution": convolution, "causal": causal,
-                "tree": tree}
+    sections = {"wavelets": wavelets, "seed": seed, "convolution": convolution, "long": long,
+                "causal": causal, "tree": tree}
     print(torch.cuda.get_device_name(), torch.__version__)
     for section in sys.argv[2:] or sections:
         sections[section](torch.ops.signalllm)

@@ -10,6 +10,7 @@
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
 #include <signalllm/ops/fft_conv.h>
+#include <signalllm/ops/fourier_taps.h>
 #include <signalllm/ops/gated_fft_conv.h>
 #include <signalllm/ops/iswt.h>
 #include <signalllm/ops/swt.h>

@@ -1,5 +1,6 @@
 #include <signalllm/nn/fourier_convolution_attention.h>
 
+#include <signalllm/ops/fourier_taps.h>
 #include <signalllm/ops/rms_norm.h>
 
 #include "nn/fourier_waves.h"
@@ -9,12 +10,14 @@
 #include "ops/rms_norm.h"
 
 #include <ATen/OpMathType.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/exp2.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <algorithm>
@@ -150,20 +153,20 @@ void FourierConvolutionAttentionImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::kernel(int64_t length) const {
-  NoAutocast no_autocast;
-  auto like = kernel_terms.options()
-                  .dtype(at::toOpMathType(kernel_terms.scalar_type()))
-                  .requires_grad(false);
-  auto n = options.max_length();
-  auto [cosine, sine] =
-      fourier::waves(length, options.terms(), octaves(), n, like);
-  const auto index = rows();
-  const auto both = at::cat({index, index.slice(0, 1) + cosine.size(1)});
-  auto series =
-      at::cat({cosine, sine}, 1)
-          .matmul(fourier::spread(
-              kernel_terms.to(like.dtype()), both, 2 * cosine.size(1)));
-  return series * fourier::decay(log_decay, length, n, like);
+  const auto make = [&] {
+    return ops::fourier_taps(
+        kernel_terms, log_decay, frequency, length, options.max_length());
+  };
+  // What inference mode makes cannot take part in a graph later.
+  return is_training() || at::GradMode::is_enabled() ||
+          c10::InferenceMode::is_enabled()
+      ? make()
+      : cache_.get({kernel_terms, log_decay, frequency}, length, make);
+}
+
+void FourierConvolutionAttentionImpl::train(bool on) {
+  cache_.clear();
+  Swappable::train(on);
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::forward(

@@ -368,6 +368,35 @@ TEST(OperatorErrors, Causal) {
               "gate_out",
               "Double",
               "Float"),
+          SIGNALLLM_WRONG(
+              "an even number of terms",
+              fourier_taps(
+                  at::zeros({4, 3}), at::zeros({3}), at::zeros({3}), 9, 8),
+              "fourier_taps",
+              "terms",
+              "[4, 3]",
+              "[2M + 1, C]"),
+          SIGNALLLM_WRONG(
+              "decays of other channels",
+              fourier_taps(kernel, at::zeros({2}), at::zeros({3}), 9, 8),
+              "fourier_taps",
+              "log_decay",
+              "[2]",
+              "3"),
+          SIGNALLLM_WRONG(
+              "no taps",
+              fourier_taps(kernel, at::zeros({3}), at::zeros({3}), 0, 8),
+              "fourier_taps",
+              "length",
+              "0",
+              "1"),
+          SIGNALLLM_WRONG(
+              "no unit of time",
+              fourier_taps(kernel, at::zeros({3}), at::zeros({3}), 9, 0),
+              "fourier_taps",
+              "period",
+              "0",
+              "1"),
       });
 }
 

@@ -181,6 +181,59 @@ TEST_F(FourierConvolutionAttentionTest, KernelStaysInFloat32) {
   EXPECT_EQ(f->forward(x).scalar_type(), torch::kBFloat16);
 }
 
+TEST_F(FourierConvolutionAttentionTest, EvaluationKeepsTheTaps) {
+  FourierConvolutionAttention f(kinds()[0]);
+  f->eval();
+  torch::NoGradGuard no_grad;
+  const auto same = [](const torch::Tensor& a, const torch::Tensor& b) {
+    return a.const_data_ptr() == b.const_data_ptr();
+  };
+  const auto taps = f->kernel(40);
+  EXPECT_TRUE(same(taps, f->kernel(40)));
+  EXPECT_EQ(f->kernel(41).size(0), 41);
+  EXPECT_TRUE(f->kernel(40).equal(taps));
+  // A copy keeps nothing of another's, and computes the same.
+  const auto twin = std::make_shared<
+      MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>>(*f);
+  EXPECT_FALSE(same(twin->kernel(40), f->kernel(40)));
+  EXPECT_TRUE(twin->kernel(40).equal(taps));
+  // Every parameter's change shows, and the twin's too.
+  for (const auto& name : {"kernel_terms", "log_decay"}) {
+    const auto before = f->kernel(40).clone();
+    f->named_parameters()[name].add_(0.5);
+    EXPECT_FALSE(f->kernel(40).equal(before)) << name;
+    EXPECT_TRUE(twin->kernel(40).equal(f->kernel(40)));
+  }
+  const auto before = f->kernel(40).clone();
+  f->frequency.fill_(2);
+  EXPECT_FALSE(f->kernel(40).equal(before));
+  // So does a move to another type, and memory that is replaced.
+  const auto wide = f->kernel(40).to(torch::kDouble);
+  f->to(torch::kDouble);
+  EXPECT_EQ(f->kernel(40).scalar_type(), torch::kDouble);
+  expect_close(f->kernel(40), wide, 1e-6);
+  f->kernel_terms.set_data(f->kernel_terms.clone() * 2);
+  expect_close(f->kernel(40), 2 * wide, 1e-6);
+}
+
+TEST_F(FourierConvolutionAttentionTest, TrainingComputesTheTapsAnew) {
+  FourierConvolutionAttention f(kinds()[0]);
+  EXPECT_TRUE(f->kernel(20).requires_grad());
+  f->eval();
+  {
+    torch::NoGradGuard no_grad;
+    EXPECT_FALSE(f->kernel(20).requires_grad());
+    // A replayed recording writes without counting; training begins anew.
+    const auto taps = f->kernel(20);
+    auto hidden = f->kernel_terms.variable_data();
+    hidden.mul_(3);
+    f->train();
+    f->eval();
+    expect_close(f->kernel(20), 3 * taps, 1e-6);
+  }
+  EXPECT_TRUE(f->kernel(20).requires_grad());
+}
+
 TEST_F(FourierConvolutionAttentionTest, SavesClonesAndPrints) {
   FourierConvolutionAttention f(
       FourierConvolutionAttentionOptions(6).max_length(16).terms(4));

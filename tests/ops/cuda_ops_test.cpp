@@ -3,6 +3,7 @@
 #include "ops/causal_filter.h"
 #include "ops/causal_wavedec.h"
 #include "ops/causal_wavelet_filter.h"
+#include "ops/fourier_taps.h"
 #include "ops/gated_fft_conv.h"
 #include "ops/waverec.h"
 #include "support.h"
@@ -11,6 +12,7 @@
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
 #include <signalllm/ops/fft_conv.h>
+#include <signalllm/ops/fourier_taps.h>
 #include <signalllm/ops/gated_fft_conv.h>
 #include <signalllm/ops/wavedec.h>
 #include <signalllm/ops/waverec.h>
@@ -290,6 +292,112 @@ TEST_F(CudaOps, Convolutions) {
         detail::gated_fft_conv_backward(dg, dx, device(in), dx, dk, dskip),
         composite::gated_fft_conv_backward(g, x, in, x, k, skip));
   });
+}
+
+TEST_F(CudaOps, FourierTaps) {
+  for (const int length : {1, 300, 65536}) {
+    const auto terms = torch::randn({33, 20}, torch::kDouble) / 10;
+    const auto decay = torch::linspace(1.4, 12, 20, torch::kDouble);
+    const auto frequency = torch::linspace(0, 12, 20).floor().exp2();
+    const auto g = torch::randn({length, 20}, torch::kDouble);
+    const auto run = [&](const torch::TensorOptions& options) {
+      const auto w = terms.to(options), d = decay.to(options);
+      const auto s = frequency.to(options);
+      const auto [gw, gd] =
+          detail::fourier_taps_backward(g.to(options), w, d, s, 65536);
+      return std::vector<torch::Tensor>{
+          fourier_taps(w, d, s, length, 65536).to(torch::kDouble).cpu(),
+          gw.to(torch::kDouble).cpu(),
+          gd.to(torch::kDouble).cpu()};
+    };
+    const auto want = run(torch::kDouble);
+    const auto got =
+        run(torch::TensorOptions(torch::kCUDA).dtype(torch::kFloat));
+    EXPECT_LE(
+        test::max_error(got[0], want[0]),
+        1e-6 * want[0].abs().max().item<double>());
+    for (const int i : {1, 2}) {
+      EXPECT_LE(
+          (got[i] - want[i]).norm().item<double>(),
+          1e-5 * want[i].norm().item<double>());
+    }
+  }
+}
+
+/// Lengths whose transform takes two passes, groups of channels that are and
+/// are not full tiles of 16.
+TEST_F(CudaOps, LongConvolutions) {
+  for (const auto t : {torch::kFloat, torch::kHalf, torch::kBFloat16}) {
+    type = t;
+    for (const int length : {8193, 16384, 20000, 65536, 131072}) {
+      for (const int channels : {1, 20, 40}) {
+        if (length > 20000 && channels == 20) {
+          continue;
+        }
+        const int taps = channels == 1 ? length : pick(1, length + 100);
+        const auto x = values({2, length, channels});
+        const auto k = (values({taps, channels}) / std::sqrt(taps))
+                           .to(type)
+                           .to(torch::kDouble);
+        std::optional<torch::Tensor> skip, dskip;
+        if (channels != 20) {
+          skip = values({channels});
+          dskip = device(*skip);
+        }
+        SCOPED_TRACE(
+            "length " + std::to_string(length) + ", taps " +
+            std::to_string(taps) + ", channels " + std::to_string(channels));
+        const auto g = values(x.sizes()), in = values(x.sizes());
+        const auto dx = device(x), dk = device(k), dg = device(g);
+        const auto din = device(in);
+        // The reference in float64 on the device: the CPU takes minutes.
+        const auto at = [](const torch::Tensor& v) {
+          return v.to(torch::kCUDA);
+        };
+        const auto rskip = skip ? std::optional(at(*skip)) : std::nullopt;
+        const auto cpu = [](std::vector<torch::Tensor> values) {
+          for (auto& v : values) {
+            v = v.cpu();
+          }
+          return values;
+        };
+        expect(
+            {fft_conv(dx, dk, dskip)},
+            cpu({composite::fft_conv(at(x), at(k), rskip, true)}));
+        expect(
+            list(detail::fft_conv_backward(dg, dx, dk, dskip, true)),
+            cpu(list(composite::fft_conv_backward(
+                at(g), at(x), at(k), rskip, true))));
+        expect(
+            {gated_fft_conv(dx, din, dg, dk, dskip)},
+            cpu({composite::gated_fft_conv(
+                at(x), at(in), at(g), at(k), rskip)}));
+        const auto back =
+            detail::gated_fft_conv_backward(dg, dx, din, dx, dk, dskip);
+        expect(
+            list(back),
+            cpu(list(composite::gated_fft_conv_backward(
+                at(g), at(x), at(in), at(x), at(k), rskip))));
+        // Sums run in a fixed order.
+        const auto again =
+            list(detail::gated_fft_conv_backward(dg, dx, din, dx, dk, dskip));
+        for (size_t i = 0; i < again.size(); ++i) {
+          EXPECT_TRUE(again[i].equal(list(back)[i]));
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CudaOps, LongConvolutionMovesAPulse) {
+  type = torch::kFloat;
+  auto x = torch::zeros({3, 65536, 48}, torch::kDouble);
+  auto k = torch::zeros({65536, 48}, torch::kDouble);
+  x.index_put_({1, 100, 17}, 2.);
+  k.index_put_({40000, 17}, 3.);
+  const auto y = fft_conv(device(x), device(k)).cpu();
+  EXPECT_NEAR((y[1][40100][17].item<double>()), 6, 1e-4);
+  EXPECT_NEAR(y.abs().sum().item<double>(), 6, 2);
 }
 
 } // namespace

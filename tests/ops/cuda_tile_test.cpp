@@ -154,9 +154,9 @@ TEST(CudaTile, AnalysisAndItsTransposeMatchTheCompositeOperators) {
   EXPECT_GT(planned, 50);
 }
 
-template <int Log, int Pass = 0>
+template <int Log, bool Plain = false, int Pass = 0>
 void forward(std::vector<std::vector<Complex>>& v, std::vector<Complex>& s) {
-  using F = Fft<Log>;
+  using F = Fft<Log, Plain>;
   for (int t = 0; t < F::threads; ++t) {
     F::template forward<Pass>(t, v[t].data());
   }
@@ -167,13 +167,13 @@ void forward(std::vector<std::vector<Complex>>& v, std::vector<Complex>& s) {
     for (int t = 0; t < F::threads; ++t) {
       F::template get<Pass + 1>(s.data(), t, v[t].data());
     }
-    forward<Log, Pass + 1>(v, s);
+    forward<Log, Plain, Pass + 1>(v, s);
   }
 }
 
-template <int Log, int Pass = Fft<Log>::passes - 1>
+template <int Log, bool Plain = false, int Pass = Fft<Log>::passes - 1>
 void backward(std::vector<std::vector<Complex>>& v, std::vector<Complex>& s) {
-  using F = Fft<Log>;
+  using F = Fft<Log, Plain>;
   for (int t = 0; t < F::threads; ++t) {
     F::template backward<Pass>(t, v[t].data());
   }
@@ -184,7 +184,7 @@ void backward(std::vector<std::vector<Complex>>& v, std::vector<Complex>& s) {
     for (int t = 0; t < F::threads; ++t) {
       F::template get<Pass - 1>(s.data(), t, v[t].data());
     }
-    backward<Log, Pass - 1>(v, s);
+    backward<Log, Plain, Pass - 1>(v, s);
   }
 }
 
@@ -236,6 +236,99 @@ TEST(CudaTile, RightAngleTransformIsALinearConvolution) {
   expect_linear_convolution<11>();
   expect_linear_convolution<12>();
   expect_linear_convolution<13>();
+}
+
+/// As fft_long.cu: the first pass by columns, then 16 plain transforms.
+template <int Log>
+struct Long {
+  static constexpr int n = 1 << Log, part = n / 16;
+  using Row = Fft<Log - 4, true>;
+  using Values = std::vector<std::vector<Complex>>;
+  std::vector<Complex> shared = std::vector<Complex>(Row::shared);
+
+  std::vector<Values> forward(const torch::Tensor& x) {
+    std::vector<Complex> rows(n);
+    const auto* p = x.const_data_ptr<float>();
+    for (int t = 0; t < part; ++t) {
+      Complex v[16];
+      for (int q = 0; q < 16; ++q) {
+        v[q] = {p[q * part + t], 0.f};
+      }
+      Fft<Log>::template forward<0>(t, v);
+      for (int q = 0; q < 16; ++q) {
+        rows[q * part + t] = v[q];
+      }
+    }
+    std::vector<Values> out;
+    for (int q = 0; q < 16; ++q) {
+      Values v(Row::threads, std::vector<Complex>(16));
+      for (int i = 0; i < part; ++i) {
+        v[i % Row::threads][i / Row::threads] = rows[q * part + i];
+      }
+      cuda::forward<Log - 4, true>(v, shared);
+      out.push_back(v);
+    }
+    return out;
+  }
+
+  std::vector<Complex> backward(std::vector<Values> spectrum) {
+    std::vector<Complex> rows(n), out(n);
+    for (int q = 0; q < 16; ++q) {
+      cuda::backward<Log - 4, true>(spectrum[q], shared);
+      for (int i = 0; i < part; ++i) {
+        rows[q * part + i] = spectrum[q][i % Row::threads][i / Row::threads];
+      }
+    }
+    for (int t = 0; t < part; ++t) {
+      Complex v[16];
+      for (int q = 0; q < 16; ++q) {
+        v[q] = rows[q * part + t];
+      }
+      Fft<Log>::template backward<0>(t, v);
+      for (int q = 0; q < 16; ++q) {
+        out[q * part + t] = v[q];
+      }
+    }
+    return out;
+  }
+};
+
+template <int Log>
+void expect_long_convolution() {
+  constexpr int n = 1 << Log;
+  Long<Log> transform;
+  const auto x = torch::randn({n}), k = torch::randn({n});
+  auto a = transform.forward(x);
+  const auto b = transform.forward(k);
+  for (size_t q = 0; q < a.size(); ++q) {
+    for (size_t t = 0; t < a[q].size(); ++t) {
+      for (int j = 0; j < 16; ++j) {
+        a[q][t][j] = a[q][t][j] * b[q][t][j];
+      }
+    }
+  }
+  const auto got = transform.backward(std::move(a));
+  const auto full = torch::fft_irfft(
+      torch::fft_rfft(x.to(torch::kDouble), 2 * n) *
+          torch::fft_rfft(k.to(torch::kDouble), 2 * n),
+      2 * n);
+  auto values = torch::empty({2 * n}, torch::kDouble);
+  auto* p = values.mutable_data_ptr<double>();
+  for (int i = 0; i < n; ++i) {
+    p[i] = got[i].x / n;
+    p[n + i] = got[i].y / n;
+  }
+  EXPECT_LE(
+      (values - full).norm().item<double>(), 3e-6 * full.norm().item<double>())
+      << n;
+}
+
+TEST(CudaTile, LongTransformIsALinearConvolution) {
+  torch::manual_seed(0);
+  expect_long_convolution<14>();
+  expect_long_convolution<15>();
+  expect_long_convolution<16>();
+  expect_long_convolution<17>();
 }
 
 } // namespace

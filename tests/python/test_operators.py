@@ -68,6 +68,11 @@ CASES = {
         (lambda x, k, s, c=c: ops.fft_conv(x, k, s, c), lambda n=n: (leaf(2, 5, 2), leaf(n, 2), leaf(2)))
         for c, n in [(True, 5), (True, 3), (True, 8), (False, 5), (False, 2)]
     ] + [(lambda x, k: ops.fft_conv(x, k), lambda: (leaf(2, 5, 2), leaf(5, 2)))],
+    "fourier_taps": [
+        (lambda w, d, n=n, length=length: ops.fourier_taps(w, d, torch.tensor([1.0, 4.0]), length, n),
+         lambda m=m: (leaf(2 * m + 1, 2), leaf(2)))
+        for m, length, n in [(0, 5, 4), (2, 1, 3), (2, 9, 4), (3, 7, 16)]
+    ],
     "rms_norm": [(lambda x: ops.rms_norm(x, 0.1), lambda: (leaf(2, 3, 4),))],
     "squared_relu": [(ops.squared_relu, lambda: (leaf(2, 3, 4),))],
     "gated_fft_conv": [
@@ -124,6 +129,8 @@ def op_samples(requires_grad):
         "causal_wavelet_filter_backward_filters": (t(2, 9, 3), t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "fft_conv": (t(2, 9, 3), t(9, 3), t(3), True),
         "fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3), True),
+        "fourier_taps": (t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 11, 8),
+        "fourier_taps_backward": (t(11, 3), t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 8),
         "rms_norm": (t(2, 9, 3), 1e-6),
         "rms_norm_backward": (t(2, 9, 3), t(2, 9, 3), 1e-6),
         "squared_relu": (t(2, 9, 3),),
@@ -174,6 +181,57 @@ def test_fft_conv_in_lower_precision(dtype, tolerance):
     expected = slow_conv(x.double(), k.double(), True)
     assert y.dtype == dtype
     assert float((y.double() - expected).norm() / expected.norm()) < tolerance
+
+
+def slow_taps(terms, log_decay, frequency, length, n):
+    """Phases reduced as whole numbers, everything else in float64."""
+    count = terms.shape[0] // 2
+    t = torch.arange(length)[:, None]
+    s = frequency.long()
+    taps = terms[:1].double().expand(length, -1).clone()
+    for m in range(1, count + 1):
+        angle = (m * s * t % (2 * n)).double() * (torch.pi / n)
+        taps += terms[m].double() * angle.cos() + terms[count + m].double() * angle.sin()
+    return taps * torch.exp(-log_decay.double().exp() * t / n)
+
+
+@pytest.mark.parametrize("dtype,tolerance", [
+    (torch.float64, 1e-12), (torch.float32, 1e-6), (torch.bfloat16, 1e-6)])
+@pytest.mark.parametrize("length,n", [(1, 1), (2, 5), (37, 16), (1000, 1000), (65536, 65536)])
+def test_fourier_taps_against_the_sum(dtype, tolerance, length, n):
+    channels, count = 13, 16
+    terms = (torch.randn(2 * count + 1, channels) / 10).to(dtype)
+    log_decay = torch.linspace(1.4, 12, channels).to(dtype)
+    frequency = (2.0 ** torch.arange(channels)).to(dtype)
+    taps = ops.fourier_taps(terms, log_decay, frequency, length, n)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    assert taps.dtype == wide and taps.shape == (length, channels) and taps.is_contiguous()
+    expected = slow_taps(terms, log_decay, frequency, length, n)
+    assert float((taps - expected).abs().max() / expected.abs().max()) < tolerance
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(ops.fourier_taps(terms, log_decay, frequency, length, n), taps)
+
+
+@pytest.mark.parametrize("length", [1, 50, 4097])
+def test_fourier_taps_gradients_in_float32(length):
+    """Against autograd through the sum in float64, a sum of many terms."""
+    frequency = 2.0 ** torch.arange(5)
+    make = lambda: ((torch.randn(9, 5) / 4).requires_grad_(), torch.linspace(1, 5, 5).requires_grad_())
+    a, b = make()
+    g = torch.randn(length, 5)
+    got = torch.autograd.grad(ops.fourier_taps(a, b, frequency, length, 512), (a, b), g)
+    taps = slow_taps(a.double(), b.double(), frequency, length, 512)
+    for x, y in zip(got, torch.autograd.grad(taps, (a, b), g.double())):
+        assert float((x - y).norm() / (y.norm() + 1e-9)) < 2e-6
+
+
+def test_fourier_taps_keep_only_their_parameters():
+    a, b, s = torch.randn(33, 64).requires_grad_(), torch.ones(64).requires_grad_(), torch.ones(64)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: kept.append(t.numel()) or t, lambda t: t):
+        ops.fourier_taps(a, b, s, 5000, 256).sum().backward()
+    assert sum(kept) <= 33 * 64 + 2 * 64
 
 
 def slow_causal(x, f, dilation):
@@ -254,6 +312,10 @@ def test_compile_fullgraph():
     (lambda: ops.causal_wavelet_filter(x(2, 9, 3), x(3), x(3), x(2, 4)), r"\[channels or 1, J \+ 2\]"),
     (lambda: ops.fft_conv(x(2, 9, 3), x(9, 4)), r"kernel must be \[K, C\]"),
     (lambda: ops.fft_conv(x(2, 9, 3), x(10, 3), None, False), r"circular kernel"),
+    (lambda: ops.fourier_taps(x(4, 3), x(3), x(3), 9, 8), r"terms must be .* \[2M \+ 1, C\]"),
+    (lambda: ops.fourier_taps(x(5, 3), x(2), x(3), 9, 8), r"log_decay must be \[C\] with the 3"),
+    (lambda: ops.fourier_taps(x(5, 3), x(3), x(3), 0, 8), r"length is 0"),
+    (lambda: ops.fourier_taps(x(5, 3), x(3), x(3), 9, 0), r"period is 0"),
     (lambda: ops.gated_fft_conv(x(2, 9, 3), x(2, 9, 2), x(2, 9, 3), x(9, 3)), r"gate_in must be like"),
     (lambda: ops.tree_attention(x(2, 9, 3), x(2, 9, 3), x(2, 9, 3), 4), r"\[batch, heads, length, size\]"),
     (lambda: ops.tree_attention(x(1, 2, 9, 3), x(1, 2, 8, 3), x(1, 2, 9, 3), 4), r"\[1, 2, 8, 3\]"),

@@ -2,6 +2,7 @@
 
 #include <signalllm/export.h>
 #include <signalllm/nn/causal_filter.h>
+#include <signalllm/nn/fourier_taps_cache.h>
 #include <signalllm/nn/swappable.h>
 
 #include <torch/arg.h>
@@ -81,6 +82,7 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
   void reset() override;
   void reset_parameters();
   void pretty_print(std::ostream& stream) const override;
+  void train(bool on = true) override;
 
   virtual torch::Tensor forward(const torch::Tensor& input);
 
@@ -90,7 +92,10 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
       const torch::Tensor& input,
       FourierConvolutionState& state);
 
-  /// K `[length, D_f]`, in float32 (float64 where the parameters are).
+  /// K `[length, D_f]`, in float32 (float64 where the parameters are), by
+  /// `ops::fourier_taps`. In evaluation, where no gradient is wanted, those of
+  /// the last length are kept until a parameter changes or moves: they are not
+  /// to be written to.
   torch::Tensor kernel(int64_t length) const;
 
   FourierConvolutionAttentionOptions options;
@@ -123,6 +128,9 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
   int64_t octaves() const;
   /// Rows `[M + 1, D_f]` of every harmonic among the waves of all octaves.
   torch::Tensor rows() const;
+
+ private:
+  FourierTapsCache cache_;
 };
 TORCH_MODULE(FourierConvolutionAttention);
 

@@ -17,6 +17,10 @@
 // convolution one with t^n = i: the real part is outputs 0..n-1 of the linear
 // convolution, the imaginary part n..2n-1. A^(q n/16 + t) splits into a
 // constant of q before the first butterfly and a factor A^t in its twiddles.
+//
+// A plain transform has no such weights: complex values in, complex out. The
+// first pass of a long transform, of radix 16, leaves 16 plain ones of n / 16
+// (fft_long.cu).
 
 #include "vector.cuh"
 
@@ -130,6 +134,9 @@ SIGNALLLM_HD void dft(Complex* v) {
 
 /// Radix of pass i; 0 after the last.
 SIGNALLLM_HD constexpr int radix(int log, int i) {
+  if (log > 13) {
+    return i == 0 ? 16 : radix(log - 4, i - 1);
+  }
   // One hexadecimal digit a pass, its logarithm; pass 0 first.
   constexpr int plan[6] = {0x44, 0x434, 0x434, 0x443, 0x444, 0x4333};
   int p = plan[log - 8];
@@ -159,7 +166,7 @@ SIGNALLLM_HD constexpr int block_size(int log, int i) {
   return n;
 }
 
-template <int Log>
+template <int Log, bool Plain = false>
 struct Fft {
   static constexpr int n = 1 << Log;
   static constexpr int threads = n / 16;
@@ -213,7 +220,7 @@ struct Fft {
   template <int Pass>
   static SIGNALLLM_HD void forward(int t, Complex* v) {
     constexpr int r = radix(Log, Pass);
-    if constexpr (Pass == 0) {
+    if constexpr (weighted<Pass>) {
 #pragma unroll
       for (int q = 1; q < 16; ++q) {
         // Real input times A^(q n / 16) = exp(i pi q / 32).
@@ -238,7 +245,7 @@ struct Fft {
     for (int m = 0; m < 16 / r; ++m) {
       dft<r, true>(v + m * r);
     }
-    if constexpr (Pass == 0) {
+    if constexpr (weighted<Pass>) {
 #pragma unroll
       for (int q = 1; q < 16; ++q) {
         v[q] = v[q] * Complex{half_cos(q), -half_sin(q)};
@@ -247,6 +254,9 @@ struct Fft {
   }
 
  private:
+  template <int Pass>
+  static constexpr bool weighted = Pass == 0 && !Plain;
+
   /// cos and sin of pi q / 32, q < 16.
   static SIGNALLLM_HD constexpr float half_cos(int q) {
     constexpr float c[17] = {
@@ -278,7 +288,7 @@ struct Fft {
   template <int Pass, bool Back>
   static SIGNALLLM_HD void twiddles(int t, Complex* v) {
     constexpr int size = block_size(Log, Pass), r = radix(Log, Pass);
-    if constexpr (Pass == 0 || size > r) {
+    if constexpr (weighted<Pass> || size > r) {
       constexpr int each = size / 16;
       const float angle = (Back ? 2.f : -2.f) / size * (t % each);
       Complex w1 = cis(angle);
@@ -298,7 +308,7 @@ struct Fft {
     w[2] = w1 * w1;
     w[3] = w1 * w[2];
     const Complex w4 = w[2] * w[2];
-    if constexpr (Pass == 0) {
+    if constexpr (weighted<Pass>) {
       w[0] = cis(-angle / 4);
 #pragma unroll
       for (int k = 1; k < 4; ++k) {
@@ -313,7 +323,7 @@ struct Fft {
     Complex step = w4;
 #pragma unroll
     for (int q = 4; q < R; q += 4) {
-      v[q] = v[q] * (Pass == 0 ? step * w[0] : step);
+      v[q] = v[q] * (weighted<Pass> ? step * w[0] : step);
 #pragma unroll
       for (int k = 1; k < 4; ++k) {
         v[q + k] = v[q + k] * (step * w[k]);

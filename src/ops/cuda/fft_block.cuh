@@ -11,13 +11,14 @@ namespace signalllm::cuda {
 
 extern __shared__ __align__(16) unsigned char fft_memory[];
 
-template <int Log>
-struct FftBlock : Fft<Log> {
-  using Fft<Log>::threads;
-  using Fft<Log>::passes;
+template <int Log, bool Plain = false>
+struct FftBlock : Fft<Log, Plain> {
+  using Transform = Fft<Log, Plain>;
+  using Transform::passes;
+  using Transform::threads;
   static constexpr int block = threads < 256 ? 256 : threads;
   static constexpr int each = block / threads; // transforms of a block
-  static constexpr int bytes = each * Fft<Log>::shared * sizeof(Complex);
+  static constexpr int bytes = each * Transform::shared * sizeof(Complex);
 
   static __device__ __forceinline__ int thread() {
     return threadIdx.x % threads;
@@ -27,18 +28,18 @@ struct FftBlock : Fft<Log> {
   }
   static __device__ __forceinline__ Complex* memory() {
     return reinterpret_cast<Complex*>(fft_memory) +
-        threadIdx.x / threads * Fft<Log>::shared;
+        threadIdx.x / threads * Transform::shared;
   }
 
   /// v: values q * n / 16 + t (real) to the spectrum.
   template <int Pass = 0>
   static __device__ __forceinline__ void forward(Complex* v) {
     const int t = thread();
-    Fft<Log>::template forward<Pass>(t, v);
+    Transform::template forward<Pass>(t, v);
     if constexpr (Pass + 1 < passes) {
-      Fft<Log>::template put<Pass>(memory(), t, v);
+      Transform::template put<Pass>(memory(), t, v);
       sync<Pass>();
-      Fft<Log>::template get<Pass + 1>(memory(), t, v);
+      Transform::template get<Pass + 1>(memory(), t, v);
       forward<Pass + 1>(v);
     }
   }
@@ -46,11 +47,11 @@ struct FftBlock : Fft<Log> {
   template <int Pass = passes - 1>
   static __device__ __forceinline__ void backward(Complex* v) {
     const int t = thread();
-    Fft<Log>::template backward<Pass>(t, v);
+    Transform::template backward<Pass>(t, v);
     if constexpr (Pass > 0) {
-      Fft<Log>::template put<Pass>(memory(), t, v);
+      Transform::template put<Pass>(memory(), t, v);
       sync<Pass - 1>();
-      Fft<Log>::template get<Pass - 1>(memory(), t, v);
+      Transform::template get<Pass - 1>(memory(), t, v);
       backward<Pass - 1>(v);
     }
   }
@@ -84,7 +85,7 @@ struct FftBlock : Fft<Log> {
  private:
   template <int Pass>
   static __device__ __forceinline__ void sync() {
-    if constexpr (Fft<Log>::warp_exchange(Pass)) {
+    if constexpr (Transform::warp_exchange(Pass)) {
       __syncwarp();
     } else {
       __syncthreads();
@@ -113,13 +114,13 @@ cudaError_t pick_fft(int log, const Go& go) {
   }
 }
 
-template <int Log, class Params>
+template <int Log, bool Plain = false, class Params>
 cudaError_t launch_fft(
     void (*kernel)(Params),
     const Params& params,
     int64_t transforms,
     cudaStream_t stream) {
-  using B = FftBlock<Log>;
+  using B = FftBlock<Log, Plain>;
   if (B::bytes > 48 * 1024) {
     const auto error = cudaFuncSetAttribute(
         kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, B::bytes);

@@ -1,4 +1,5 @@
 #include "fft_conv.h"
+#include "fft_long_convolution.h"
 #include "transform.h"
 
 #include "ops/gated_fft_conv.h"
@@ -156,10 +157,13 @@ at::Tensor fft_conv(
     const std::optional<at::Tensor>& skip,
     bool causal) {
   ops::check_fft_conv("fft_conv", input, kernel, skip, causal);
+  const c10::cuda::CUDAGuard guard(input.device());
+  if (takes_long_convolution(input, causal)) {
+    return long_convolution(input, {}, {}, kernel, skip);
+  }
   if (!Convolution::takes(input)) {
     return ops::composite::fft_conv(input, kernel, skip, causal);
   }
-  const c10::cuda::CUDAGuard guard(input.device());
   const Convolution conv(input);
   auto h = conv.spectrum(kernel, skip);
   auto rows = conv.rows(input.contiguous());
@@ -174,11 +178,18 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> fft_conv_backward(
     const std::optional<at::Tensor>& skip,
     bool causal) {
   ops::check_fft_conv("fft_conv_backward", input, kernel, skip, causal);
-  if (!Convolution::takes(input) || grad.sizes() != input.sizes() ||
-      grad.scalar_type() != input.scalar_type()) {
+  const bool alike = grad.sizes() == input.sizes() &&
+      grad.scalar_type() == input.scalar_type() &&
+      grad.device() == input.device();
+  const c10::cuda::CUDAGuard guard(input.device());
+  if (alike && takes_long_convolution(input, causal)) {
+    const auto [gx, gate_in, gate_out, gk, gs] =
+        long_convolution_backward(grad, input, {}, {}, kernel, skip);
+    return {gx, gk, gs};
+  }
+  if (!alike || !Convolution::takes(input)) {
     return ops::composite::fft_conv_backward(grad, input, kernel, skip, causal);
   }
-  const c10::cuda::CUDAGuard guard(input.device());
   const Convolution conv(input);
   auto h = conv.spectrum(kernel, skip);
   const auto x = conv.rows(input.contiguous());
@@ -196,11 +207,14 @@ at::Tensor gated_fft_conv(
     const std::optional<at::Tensor>& skip) {
   ops::check_gated_fft_conv(
       "gated_fft_conv", input, gate_in, gate_out, kernel, skip);
+  const c10::cuda::CUDAGuard guard(input.device());
+  if (takes_long_convolution(input, true)) {
+    return long_convolution(input, gate_in, gate_out, kernel, skip);
+  }
   if (!Convolution::takes(input)) {
     return ops::composite::gated_fft_conv(
         input, gate_in, gate_out, kernel, skip);
   }
-  const c10::cuda::CUDAGuard guard(input.device());
   const Convolution conv(input);
   auto h = conv.spectrum(kernel, skip);
   auto rows = conv.rows(input.contiguous(), gate_in.contiguous());
@@ -217,12 +231,18 @@ ops::FiveTensors gated_fft_conv_backward(
     const std::optional<at::Tensor>& skip) {
   ops::check_gated_fft_conv(
       "gated_fft_conv_backward", input, gate_in, gate_out, kernel, skip);
-  if (!Convolution::takes(input) || grad.sizes() != input.sizes() ||
-      grad.scalar_type() != input.scalar_type()) {
+  const bool alike = grad.sizes() == input.sizes() &&
+      grad.scalar_type() == input.scalar_type() &&
+      grad.device() == input.device();
+  const c10::cuda::CUDAGuard guard(input.device());
+  if (alike && takes_long_convolution(input, true)) {
+    return long_convolution_backward(
+        grad, input, gate_in, gate_out, kernel, skip);
+  }
+  if (!alike || !Convolution::takes(input)) {
     return ops::composite::gated_fft_conv_backward(
         grad, input, gate_in, gate_out, kernel, skip);
   }
-  const c10::cuda::CUDAGuard guard(input.device());
   const Convolution conv(input);
   auto h = conv.spectrum(kernel, skip);
   const auto dy = grad.contiguous(), x = input.contiguous();
