@@ -78,6 +78,7 @@ TEST_F(EvolutionTest, AGenomeReachesTheModelsForward) {
                     .dim(16)
                     .layers(1)
                     .max_length(32)
+                    .attention_filter(FilterKind::Wavelet)
                     .wavelet(basis.wavelet().name())
                     .levels(basis.levels()));
     return m->forward(tokens);

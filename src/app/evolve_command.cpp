@@ -50,7 +50,10 @@ class Trial {
     const auto start = std::chrono::steady_clock::now();
     at::manual_seed(settings_.seed);
     auto model = make_model(
-        options().wavelet(basis.wavelet().name()).levels(basis.levels()),
+        options()
+            .attention_filter(FilterKind::Wavelet)
+            .wavelet(basis.wavelet().name())
+            .levels(basis.levels()),
         device_);
     training::Trainer trainer(
         model,
