@@ -20,13 +20,15 @@ namespace {
 
 thread_local std::set<std::string> called;
 
-/// Our operators that `function` calls: who computes.
+/// Our operators that `function` calls: who computes. The kernel's taps are the
+/// same operator in a standard module and in its twin.
 std::set<std::string> operators(const std::function<void()>& function) {
   called.clear();
   const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(
       [](const at::RecordFunction& f) -> std::unique_ptr<at::ObserverContext> {
         const std::string name = f.name();
-        if (name.rfind("signalllm::", 0) == 0) {
+        if (name.rfind("signalllm::", 0) == 0 &&
+            name != "signalllm::fourier_taps") {
           called.insert(name);
         }
         return nullptr;

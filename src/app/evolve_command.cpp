@@ -163,7 +163,8 @@ int run_evolve(const Words& words) {
   const auto& best = search.best();
   fmt::print(
       "\nbest: {:.4f} bits per byte after {} steps\n"
-      "use it: signalllm train --data {} --model \"wavelet={},levels={}\"\n",
+      "use it: signalllm train --data {} --model "
+      "\"wavelet={},levels={},attention_filter=wavelet\"\n",
       best.score.loss,
       settings.steps,
       settings.data,
