@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by run.sh: `mps-cross [VERSION]`, the whole library for arm64 macOS,
+# Sourced by run.sh: `mps-cross [VERSION]`, library and program for arm64 macOS,
 # compiled and linked on Linux against torch's real wheel for macOS.
 
 mac_torch() {
@@ -30,20 +30,8 @@ mac_headers() {
   done
 }
 
-mac_googletest() {
-  local prefix=$1 zig=$2 source=/usr/src/googletest
-  [ ! -e "$prefix/lib/cmake/GTest" ] || return 0
-  [ -e "$source/CMakeLists.txt" ] || install_debian googletest
-  say "Compiling GoogleTest for macOS"
-  logged mac-googletest "$cmake" -S "$source" -B "$prefix/googletest" -G Ninja \
-    -DCMAKE_MAKE_PROGRAM="$ninja" -DCMAKE_TOOLCHAIN_FILE="$root/cmake/macos-cross.cmake" \
-    -DSIGNALLLM_ZIG="$zig" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" &&
-    logged mac-googletest "$cmake" --build "$prefix/googletest" --target install ||
-    die "GoogleTest does not compile for macOS. See $logs/mac-googletest.log"
-}
-
 run_mps_cross() {
-  local version=${1:-2.11.0} tools=$root/build/macos-tools folder zig file
+  local version=${1:-2.11.0} tools=$root/build/macos-tools folder zig
   [ "$system" = Linux ] || die "mps-cross is for Linux; on macOS: ./run.sh test"
   [ -d /usr/share/cmake/nlohmann_json ] || command -v apt-get >/dev/null ||
     die "mps-cross takes CLI11's and nlohmann-json's headers from Debian's packages"
@@ -57,18 +45,15 @@ run_mps_cross() {
   }
   mac_torch "$version" "$tools/torch-$version"
   mac_headers "$tools/prefix"
-  mac_googletest "$tools/prefix" "$zig"
   say "Configuring"
   logged configure-macos "$cmake" --preset macos-cross -B "$folder" \
     -DCMAKE_MAKE_PROGRAM="$ninja" -DSIGNALLLM_ZIG="$zig" \
     -DPython3_EXECUTABLE="$python" -DSIGNALLLM_TORCH_ROOT="$tools/torch-$version/torch" \
-    -DCMAKE_PREFIX_PATH="$tools/prefix" || {
+    -DCMAKE_PREFIX_PATH="$tools/prefix" -DSIGNALLLM_BUILD_TESTS=OFF || {
     cat "$logs/configure-macos.log" >&2
     die "CMake could not configure the build. See $logs/configure-macos.log"
   }
   "$cmake" --build "$folder" --parallel "$jobs" >&2 || die "the build failed"
   "$python" scripts/macho.py "$folder/libsignalllm.dylib" --needs MetalShaderLibrary
-  for file in signalllm signalllm_tests; do
-    "$python" scripts/macho.py "$folder/$file"
-  done
+  "$python" scripts/macho.py "$folder/signalllm"
 }
