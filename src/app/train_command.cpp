@@ -1,5 +1,6 @@
 #include "app/command.h"
 #include "app/command_line.h"
+#include "app/run_text.h"
 #include "app/training_run.h"
 
 #include <c10/util/Exception.h>
@@ -28,11 +29,16 @@ std::optional<int> parse(const Words& words, Settings& settings) {
       [&](const char* group, const char* name, auto& value, const char* help) {
         line.add(group, name, value, help);
       });
+  line.flag(
+      run_group,
+      "force-data",
+      settings.force_data,
+      "with --resume: go on although the text is another now");
   return line.parse(words);
 }
 
 /// The settings of the run, with what the words say on top. Text and model
-/// must stay what they were.
+/// must stay what they were; the text may have moved, which its checksum tells.
 Settings resumed(const Words& words, const std::string& path) {
   const training::RunFolder folder(path);
   folder.check_exists();
@@ -40,9 +46,13 @@ Settings resumed(const Words& words, const std::string& path) {
       folder.read_text("config.json"), folder.file("config.json"));
   auto settings = before;
   parse(words, settings);
+  const bool may_move = has_text_record(folder);
   visit_settings(
       settings, [&](const char* group, const char* name, auto& now, auto) {
-        const bool fixed = !std::strcmp(group, data_group) ||
+        const bool moves =
+            !std::strcmp(name, "data") || !std::strcmp(name, "valid");
+        const bool fixed =
+            (!std::strcmp(group, data_group) && !(moves && may_move)) ||
             !std::strcmp(group, model_group) || !std::strcmp(name, "seed");
         visit_settings(
             before, [&](auto, const char* other, const auto& then, auto) {
