@@ -3,6 +3,7 @@
 #include "nn/fourier_waves.h"
 #include "ops/fft_conv.h"
 #include "ops/gated_fft_conv.h"
+#include "ops/long_product.h"
 
 #include <ATen/OpMathType.h>
 #include <ATen/ops/arange.h>
@@ -168,10 +169,9 @@ torch::Tensor FourierConvolutionAttentionImpl::kernel(int64_t length) const {
       fourier::waves(length, options.terms(), octaves(), n, like);
   const auto index = rows();
   const auto both = at::cat({index, index.slice(0, 1) + cosine.size(1)});
-  auto series =
-      at::cat({cosine, sine}, 1)
-          .matmul(fourier::spread(
-              kernel_terms.to(like.dtype()), both, 2 * cosine.size(1)));
+  auto series = ops::product(
+      at::cat({cosine, sine}, 1),
+      fourier::spread(kernel_terms.to(like.dtype()), both, 2 * cosine.size(1)));
   return series * fourier::decay(log_decay, length, n, like);
 }
 
@@ -187,7 +187,8 @@ torch::Tensor FourierConvolutionAttentionImpl::forward(
       ", it must be [batch, length, ",
       options.dim(),
       "]");
-  return out_proj->forward(normalize(mix(in_proj->forward(input))));
+  return ops::linear(
+      normalize(mix(ops::linear(input, in_proj->weight))), out_proj->weight);
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::normalize(
@@ -230,6 +231,13 @@ torch::Tensor FourierConvolutionAttentionImpl::forward_incremental(
       options.causal(),
       "FourierConvolutionAttention::forward_incremental: only with "
       "causal(true)");
+  if (ops::is_long(input, {input.size(1)})) {
+    std::vector<at::Tensor> parts;
+    for (const auto& part : input.split(ops::long_inner / 2, 1)) {
+      parts.push_back(forward_incremental(part, state));
+    }
+    return at::cat(parts, 1);
+  }
   auto projected = in_proj->forward(input);
   auto parts =
       filter->forward_incremental(projected, state.filter).chunk(3, -1);

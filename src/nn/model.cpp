@@ -1,6 +1,7 @@
 #include <signalllm/nn/model.h>
 
 #include "nn/token_check.h"
+#include "ops/long_product.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/cat.h>
@@ -198,7 +199,7 @@ torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
   check_tokens("forward", tokens, options.vocab_size());
   // Both ends share one E; its gradient arrives from both.
   auto table = embedding_weight();
-  return hidden(tokens, table).matmul(table.t());
+  return ops::linear(hidden(tokens, table), table);
 }
 
 torch::Tensor SignalLLMImpl::hidden(const torch::Tensor& tokens) {

@@ -1,6 +1,7 @@
 #include <signalllm/nn/wavelet_attention.h>
 
 #include "nn/dense_attention.h"
+#include "ops/long_product.h"
 
 #include <signalllm/wavelet.h>
 
@@ -157,7 +158,8 @@ torch::Tensor WaveletAttentionImpl::forward(const torch::Tensor& input) {
       ", it must be [batch, length, ",
       options.dim(),
       "]");
-  return out_proj->forward(mix(in_proj->forward(input)));
+  return ops::linear(
+      mix(ops::linear(input, in_proj->weight)), out_proj->weight);
 }
 
 torch::Tensor WaveletAttentionImpl::mix(const torch::Tensor& projected) {

@@ -72,11 +72,19 @@ class SIGNALLLM_API FusedAdamW {
   };
   template <typename Rate>
   at::Tensor step_with(const Rate& rate);
+  // The parameters of one type on MPS: their moments are views of `moments`.
+  struct Flat {
+    at::Tensor moments; // [2, count]
+    std::vector<size_t> groups;
+  };
   template <typename Rate>
   void update(const Group& group, const Rate& rate, const at::Tensor& norm);
+  template <typename Rate>
+  at::Tensor step_flat(const Rate& rate);
 
   AdamWOptions options_;
   std::vector<Group> groups_;
+  std::vector<Flat> flat_; // empty but on MPS
   at::Tensor steps_; // float32 scalar, what the kernel wants
 };
 
