@@ -1,12 +1,12 @@
 #pragma once
 
-// Attention over the tree, forward. A thread block has 64 queries of a head, a
-// warp 16 of them, which belong to one chunk; the keys that any of the 64 see
-// come as a list of groups of eight (tree_groups.cuh), 64 keys at a time, from
-// where they lie: positions in the keys, nodes in the pyramid. A group is seen
-// by all queries of a warp or by none, but for a query's own positions. The
-// softmax is that of flash attention, in units of ln 2, so that the logarithm
-// of a node's size is its level.
+// Attention over the tree, forward. A thread block has 64 or 128 queries of a
+// head, a warp once or twice 16 of them, which belong to one chunk; the keys
+// that any of the block's queries see come as a list of groups of eight
+// (tree_groups.cuh), 64 keys at a time, from where they lie: positions in the
+// keys, nodes in the pyramid. A group is seen by all of 16 queries or by none,
+// but for a query's own positions. The softmax is that of flash attention, in
+// units of ln 2, so that the logarithm of a node's size is its level.
 
 #include "tree_tile.cuh"
 
@@ -42,23 +42,26 @@ __device__ inline T* row_of(const Params& p, const Heads& x, int64_t row) {
       head % p.heads * x.head + row * x.row;
 }
 
-/// Row of the keys or values that a group names, null behind the end.
+/// The keys or values of a head: positions and nodes.
 template <class T, int D>
-__device__ inline const T* key_row(
-    const Params& p,
-    const Heads& fine,
-    const void* nodes,
-    int level,
-    int row) {
-  if (level < 0 || (level == 0 && row >= p.layout.length)) {
-    return nullptr;
+struct Rows {
+  const T *fine, *nodes;
+  int64_t step;
+  int length;
+
+  __device__ Rows(const Params& p, const Heads& x, const void* nodes_)
+      : fine(row_of<const T>(p, x, 0)), nodes(static_cast<const T*>(nodes_)),
+        step(x.row), length(p.layout.length) {
+    const int64_t all = p.layout.first_node[p.layout.levels + 1];
+    nodes += blockIdx.y * all * D;
   }
-  if (level == 0) {
-    return row_of<const T>(p, fine, row);
+  /// Null behind the end and for level -1.
+  __device__ const T* at(int level, int row) const {
+    return level > 0                 ? nodes + static_cast<int64_t>(row) * D
+        : level == 0 && row < length ? fine + row * step
+                                     : nullptr;
   }
-  const int64_t all = p.layout.first_node[p.layout.levels + 1];
-  return static_cast<const T*>(nodes) + (blockIdx.y * all + row) * D;
-}
+};
 
 /// The keys of a block of queries, 64 at a time.
 template <class T, int D>
@@ -67,18 +70,19 @@ struct Keys {
   static constexpr int stages = Type<T>::planes == 1 ? 2 : 1;
   static constexpr int tile = Tile<T, D>::values(kBlock);
   /// Bytes of shared memory.
-  static int64_t bytes(const Params& p) {
-    return Seen::most_groups(p.layout) * sizeof(Group) +
+  static int64_t bytes(const Params& p, int queries) {
+    return Seen::most_groups(p.layout, queries) * sizeof(Group) +
         2 * stages * tile * sizeof(E);
   }
 
-  const Params& p;
+  Rows<T, D> key_rows, value_rows;
   Group* groups;
   E* tiles;
   int blocks;
 
-  __device__ Keys(const Params& p_, unsigned char* memory, int first, int end)
-      : p(p_), groups(reinterpret_cast<Group*>(memory)) {
+  __device__ Keys(const Params& p, unsigned char* memory, int first, int end)
+      : key_rows(p, p.key, p.key_nodes), value_rows(p, p.value, p.value_nodes),
+        groups(reinterpret_cast<Group*>(memory)) {
     const Seen seen(p.layout, first, end);
     const int count = seen.groups(p.layout);
     blocks = (count + 7) / 8;
@@ -98,12 +102,12 @@ struct Keys {
 
   __device__ void fetch(int block) const {
     if (block < blocks) {
-      copy_rows<T, D, 2>(
-          {keys(block), values(block)}, kBlock, [&](int row, const T*(&f)[2]) {
+      copy_rows<T, D, kBlock, 2>(
+          {keys(block), values(block)}, [&](int row, const T*(&from)[2]) {
             const auto group = groups[block * 8 + row / kGroup];
             const int at = group.row + row % kGroup;
-            f[0] = key_row<T, D>(p, p.key, p.key_nodes, group.level, at);
-            f[1] = key_row<T, D>(p, p.value, p.value_nodes, group.level, at);
+            from[0] = key_rows.at(group.level, at);
+            from[1] = value_rows.at(group.level, at);
           });
     }
     copies_end();
@@ -124,60 +128,99 @@ struct Keys {
   }
 };
 
+/// Whether the queries of any of these chunks see any of eight groups.
+template <int R>
+__device__ inline bool any_seen(const Group* groups, const int (&chunks)[R]) {
+  const auto g = groups[threadIdx.x % 8];
+  bool seen = false;
+#pragma unroll
+  for (int r = 0; r < R; ++r) {
+    seen = seen || (chunks[r] >= g.first_chunk && chunks[r] <= g.last_chunk);
+  }
+  return __any_sync(~0u, seen);
+}
+
 /// Logits in units of ln 2, -inf for what is not seen; `row` is the thread's
 /// first query, of chunk `chunk`.
 __device__ inline void
 logits(float (&s)[8][4], const Group* groups, float scale, int row, int chunk) {
-  const int column = threadIdx.x % 4 * 2;
 #pragma unroll
   for (int n = 0; n < 8; ++n) {
     const auto g = groups[n];
-    const bool seen = chunk >= g.first_chunk && chunk <= g.last_chunk;
-    const bool own = g.level == 0 && chunk == g.first_chunk;
-    const float size = static_cast<float>(g.level);
+    const float size = chunk >= g.first_chunk && chunk <= g.last_chunk
+        ? static_cast<float>(g.level)
+        : minus_infinity();
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const bool past = g.row + column + i % 2 <= row + i / 2 * 8;
-      s[n][i] =
-          seen && (past || !own) ? s[n][i] * scale + size : minus_infinity();
+      s[n][i] = s[n][i] * scale + size;
+    }
+    if (g.level == 0 && chunk == g.first_chunk) { // the same for the warp
+      const int behind = g.row + threadIdx.x % 4 * 2 - row;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        s[n][i] = behind + i % 2 <= i / 2 * 8 ? s[n][i] : minus_infinity();
+      }
     }
   }
 }
 
+/// Times 16 queries that a warp has in the forward pass.
+template <class T, int D>
+constexpr int kForwardRows = Type<T>::planes == 1 && D <= 64 ? 2 : 1;
+
 template <class T, int D>
 __global__ void __launch_bounds__(kThreads) forward_kernel(const Params p) {
   using E = typename Type<T>::Element;
+  constexpr int R = kForwardRows<T, D>, queries = R * kBlock;
   extern __shared__ __align__(16) unsigned char memory[];
   const int length = p.layout.length;
   // Late queries see most and begin first.
-  const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kBlock;
+  const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * queries;
   E* query = reinterpret_cast<E*>(memory);
-  copy_rows<T, D, 1>({query}, kBlock, [&](int row, const T*(&from)[1]) {
+  copy_rows<T, D, queries, 1>({query}, [&](int row, const T*(&from)[1]) {
     from[0] = first + row < length ? row_of<const T>(p, p.query, first + row)
                                    : nullptr;
   });
   const Keys<T, D> keys(
       p,
-      memory + Tile<T, D>::values(kBlock) * sizeof(E),
+      memory + Tile<T, D>::values(queries) * sizeof(E),
       first,
-      min(first + kBlock, length));
+      min(first + queries, length));
 
-  const int warp_row = threadIdx.x / 32 * 16, lane = threadIdx.x % 32;
+  const int warp_row = threadIdx.x / 32 * 16 * R, lane = threadIdx.x % 32;
   const int row = first + warp_row + lane / 4;
-  const int chunk = p.layout.chunk(first + warp_row);
-  const float scale = kLog2e / sqrtf(static_cast<float>(D));
-  float out[D / 8][4] = {};
-  float most[2] = {minus_infinity(), minus_infinity()}, sum[2] = {};
-  keys.each([&](int block) {
-    float s[8][4] = {};
-    rows_by_rows<T, D, 8>(s, query, kBlock, warp_row, keys.keys(block), kBlock);
-    logits(s, keys.groups + block * 8, scale, row, chunk);
+  int chunks[R];
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
+  for (int r = 0; r < R; ++r) {
+    chunks[r] = p.layout.chunk(first + warp_row + 16 * r);
+  }
+  const float scale = kLog2e / sqrtf(static_cast<float>(D));
+  float out[R][D / 8][4] = {};
+  float most[2 * R], sum[2 * R];
+#pragma unroll
+  for (int r = 0; r < 2 * R; ++r) {
+    most[r] = minus_infinity();
+    sum[r] = 0;
+  }
+  keys.each([&](int block) {
+    if (!any_seen(keys.groups + block * 8, chunks)) {
+      return;
+    }
+    float s[R][8][4] = {};
+    rows_by_rows<T, D, 8, R>(
+        s, query, queries, warp_row, keys.keys(block), kBlock);
+#pragma unroll
+    for (int r = 0; r < 2 * R; ++r) {
+      auto& mine = s[r / 2];
+      const int i = r % 2 * 2;
+      if (i == 0) {
+        logits(
+            mine, keys.groups + block * 8, scale, row + 8 * r, chunks[r / 2]);
+      }
       float top = most[r];
 #pragma unroll
       for (int n = 0; n < 8; ++n) {
-        top = fmaxf(top, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
+        top = fmaxf(top, fmaxf(mine[n][i], mine[n][i + 1]));
       }
       top = quad_max(top);
       const float base = top == minus_infinity() ? 0 : top;
@@ -186,22 +229,20 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(const Params p) {
       sum[r] *= factor;
 #pragma unroll
       for (int n = 0; n < 8; ++n) {
-#pragma unroll
-        for (int i = 2 * r; i < 2 * r + 2; ++i) {
-          s[n][i] = power_of_two(s[n][i] - base);
-          sum[r] += s[n][i];
-        }
+        mine[n][i] = power_of_two(mine[n][i] - base);
+        mine[n][i + 1] = power_of_two(mine[n][i + 1] - base);
+        sum[r] += mine[n][i] + mine[n][i + 1];
       }
 #pragma unroll
       for (int n = 0; n < D / 8; ++n) {
-        out[n][2 * r] *= factor;
-        out[n][2 * r + 1] *= factor;
+        out[r / 2][n][i] *= factor;
+        out[r / 2][n][i + 1] *= factor;
       }
     }
-    scores_by_rows<T, D, 8>(out, s, keys.values(block), kBlock);
+    scores_by_rows<T, D, 8, R>(out, s, keys.values(block), kBlock);
   });
 #pragma unroll
-  for (int r = 0; r < 2; ++r) {
+  for (int r = 0; r < 2 * R; ++r) {
     const float all = quad_sum(sum[r]);
     const int at = row + 8 * r;
     if (at < length) {
@@ -209,8 +250,8 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(const Params p) {
       const float share = 1 / all;
 #pragma unroll
       for (int n = 0; n < D / 8; ++n) {
-        store_pair(
-            to + n * 8, out[n][2 * r] * share, out[n][2 * r + 1] * share);
+        const auto& c = out[r / 2][n];
+        store_pair(to + n * 8, c[r % 2 * 2] * share, c[r % 2 * 2 + 1] * share);
       }
       if (lane % 4 == 0) {
         p.logsumexp[static_cast<int64_t>(blockIdx.y) * length + at] =

@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(kThreads) query_kernel(const Params p) {
   E* grad = query + tile;
   auto* logs = reinterpret_cast<float*>(grad + tile);
   float* means = logs + kBlock;
-  copy_rows<T, D, 2>({query, grad}, kBlock, [&](int row, const T*(&from)[2]) {
+  copy_rows<T, D, kBlock, 2>({query, grad}, [&](int row, const T*(&from)[2]) {
     const bool there = first + row < length;
     from[0] = there ? row_of<const T>(p, p.query, first + row) : nullptr;
     from[1] = there ? row_of<const T>(p, p.grad, first + row) : nullptr;
@@ -68,25 +68,30 @@ __global__ void __launch_bounds__(kThreads) query_kernel(const Params p) {
 
   const int warp_row = threadIdx.x / 32 * 16, lane = threadIdx.x % 32;
   const int mine = warp_row + lane / 4, row = first + mine;
-  const int chunk = p.layout.chunk(first + warp_row);
+  const int chunks[1] = {p.layout.chunk(first + warp_row)};
   const float scale = 1 / sqrtf(static_cast<float>(D));
   const float log[2] = {logs[mine], logs[mine + 8]};
   const float mean[2] = {means[mine], means[mine + 8]};
-  float out[D / 8][4] = {};
+  float out[1][D / 8][4] = {};
   keys.each([&](int block) {
-    float s[8][4] = {}, g[8][4] = {};
-    rows_by_rows<T, D, 8>(s, query, kBlock, warp_row, keys.keys(block), kBlock);
-    rows_by_rows<T, D, 8>(
+    if (!any_seen(keys.groups + block * 8, chunks)) {
+      return;
+    }
+    float s[1][8][4] = {}, g[1][8][4] = {};
+    rows_by_rows<T, D, 8, 1>(
+        s, query, kBlock, warp_row, keys.keys(block), kBlock);
+    rows_by_rows<T, D, 8, 1>(
         g, grad, kBlock, warp_row, keys.values(block), kBlock);
-    logits(s, keys.groups + block * 8, scale * kLog2e, row, chunk);
+    logits(s[0], keys.groups + block * 8, scale * kLog2e, row, chunks[0]);
 #pragma unroll
     for (int n = 0; n < 8; ++n) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        s[n][i] = power_of_two(s[n][i] - log[i / 2]) * (g[n][i] - mean[i / 2]);
+        s[0][n][i] =
+            power_of_two(s[0][n][i] - log[i / 2]) * (g[0][n][i] - mean[i / 2]);
       }
     }
-    scores_by_rows<T, D, 8>(out, s, keys.keys(block), kBlock);
+    scores_by_rows<T, D, 8, 1>(out, s, keys.keys(block), kBlock);
   });
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
@@ -95,7 +100,7 @@ __global__ void __launch_bounds__(kThreads) query_kernel(const Params p) {
 #pragma unroll
       for (int n = 0; n < D / 8; ++n) {
         store_pair(
-            to + n * 8, out[n][2 * r] * scale, out[n][2 * r + 1] * scale);
+            to + n * 8, out[0][n][2 * r] * scale, out[0][n][2 * r + 1] * scale);
       }
     }
   }
@@ -144,22 +149,27 @@ __global__ void __launch_bounds__(kThreads) node_kernel(const Params p) {
   E* values = keys + own_tile;
   E* tiles = values + own_tile;
   auto* sums = reinterpret_cast<float*>(tiles + Q::stages * 2 * Q::tile);
-  copy_rows<T, D, 2>({keys, values}, kBlock, [&](int row, const T*(&f)[2]) {
-    const bool there = first + row < most;
-    const int at = (fine ? 0 : l.first_node[level]) + first + row;
-    const int of = there ? level : -1;
-    f[0] = key_row<T, D>(p, p.key, p.key_nodes, of, at);
-    f[1] = key_row<T, D>(p, p.value, p.value_nodes, of, at);
-  });
+  {
+    const Rows<T, D> key_rows(p, p.key, p.key_nodes);
+    const Rows<T, D> value_rows(p, p.value, p.value_nodes);
+    copy_rows<T, D, kBlock, 2>({keys, values}, [&](int row, const T*(&f)[2]) {
+      const int at = (fine ? 0 : l.first_node[level]) + first + row;
+      const int of = first + row < most ? level : -1;
+      f[0] = key_rows.at(of, at);
+      f[1] = value_rows.at(of, at);
+    });
+  }
+  const T* query_rows = row_of<const T>(p, p.query, 0);
+  const T* grad_rows = row_of<const T>(p, p.grad, 0);
   const auto fetch = [&](int number) {
     const int at = from + number * Q::rows;
     if (at < to) {
       E* query = tiles + number % Q::stages * 2 * Q::tile;
-      copy_rows<T, D, 2>(
-          {query, query + Q::tile}, Q::rows, [&](int row, const T*(&f)[2]) {
+      copy_rows<T, D, Q::rows, 2>(
+          {query, query + Q::tile}, [&](int row, const T*(&f)[2]) {
             const bool there = at + row < l.length;
-            f[0] = there ? row_of<const T>(p, p.query, at + row) : nullptr;
-            f[1] = there ? row_of<const T>(p, p.grad, at + row) : nullptr;
+            f[0] = there ? query_rows + (at + row) * p.query.row : nullptr;
+            f[1] = there ? grad_rows + (at + row) * p.grad.row : nullptr;
           });
       if (threadIdx.x < Q::rows) {
         const int row = at + static_cast<int>(threadIdx.x);
@@ -180,7 +190,8 @@ __global__ void __launch_bounds__(kThreads) node_kernel(const Params p) {
       mine + 8 < most ? group_at(l, level, mine + 8) : no_group()};
   const float scale = 1 / sqrtf(static_cast<float>(D));
   const float size = static_cast<float>(level);
-  float key_grad[D / 8][4] = {}, value_grad[D / 8][4] = {};
+  float key_grad[1][D / 8][4] = {}, value_grad[1][D / 8][4] = {};
+  int chunk = l.chunk(from), chunk_end = (chunk + 1) * l.window;
   if (Q::stages == 2) {
     fetch(0);
   }
@@ -191,29 +202,46 @@ __global__ void __launch_bounds__(kThreads) node_kernel(const Params p) {
     const E* grad = query + Q::tile;
     const float* log = sums + number % Q::stages * 2 * Q::rows;
     const float* mean = log + Q::rows;
-    float s[Q::rows / 8][4] = {}, g[Q::rows / 8][4] = {};
-    rows_by_rows<T, D, Q::rows / 8>(s, keys, kBlock, warp_row, query, Q::rows);
-    rows_by_rows<T, D, Q::rows / 8>(g, values, kBlock, warp_row, grad, Q::rows);
+    float s[1][Q::rows / 8][4] = {}, g[1][Q::rows / 8][4] = {};
+    rows_by_rows<T, D, Q::rows / 8, 1>(
+        s, keys, kBlock, warp_row, query, Q::rows);
+    rows_by_rows<T, D, Q::rows / 8, 1>(
+        g, values, kBlock, warp_row, grad, Q::rows);
+    int at = from + number * Q::rows;
 #pragma unroll
-    for (int n = 0; n < Q::rows / 8; ++n) {
-      const int at = from + number * Q::rows + n * 8;
-      const int chunk = l.chunk(at);
+    for (int n = 0; n < Q::rows / 8; ++n, at += 8) {
+      if (at >= chunk_end) {
+        ++chunk;
+        chunk_end += l.window;
+      }
+      const float2 less =
+          *reinterpret_cast<const float2*>(log + n * 8 + lane % 4 * 2);
+      const float2 average =
+          *reinterpret_cast<const float2*>(mean + n * 8 + lane % 4 * 2);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const auto& group = groups[i / 2];
-        const int column = n * 8 + lane % 4 * 2 + i % 2;
-        const bool seen =
-            chunk >= group.first_chunk && chunk <= group.last_chunk;
-        const bool past = !fine || chunk != group.first_chunk ||
-            mine + lane / 4 + i / 2 * 8 <= at + lane % 4 * 2 + i % 2;
-        s[n][i] = power_of_two(
-            seen && past ? s[n][i] * (scale * kLog2e) + size - log[column]
-                         : minus_infinity());
-        g[n][i] = s[n][i] * (g[n][i] - mean[column]);
+      for (int r = 0; r < 2; ++r) {
+        const auto& group = groups[r];
+        const float bias =
+            chunk >= group.first_chunk && chunk <= group.last_chunk
+            ? size
+            : minus_infinity();
+        float* x = s[0][n] + 2 * r;
+        float* y = g[0][n] + 2 * r;
+        x[0] = x[0] * (scale * kLog2e) + (bias - less.x);
+        x[1] = x[1] * (scale * kLog2e) + (bias - less.y);
+        if (fine && chunk == group.first_chunk) { // the same for the warp
+          const int behind = mine + lane / 4 + 8 * r - at - lane % 4 * 2;
+          x[0] = behind <= 0 ? x[0] : minus_infinity();
+          x[1] = behind <= 1 ? x[1] : minus_infinity();
+        }
+        x[0] = power_of_two(x[0]);
+        x[1] = power_of_two(x[1]);
+        y[0] = x[0] * (y[0] - average.x);
+        y[1] = x[1] * (y[1] - average.y);
       }
     }
-    scores_by_rows<T, D, Q::rows / 8>(value_grad, s, grad, Q::rows);
-    scores_by_rows<T, D, Q::rows / 8>(key_grad, g, query, Q::rows);
+    scores_by_rows<T, D, Q::rows / 8, 1>(value_grad, s, grad, Q::rows);
+    scores_by_rows<T, D, Q::rows / 8, 1>(key_grad, g, query, Q::rows);
     __syncthreads();
   }
   // Copies of keys and values may still be under way where nobody sees them.
@@ -241,12 +269,12 @@ __global__ void __launch_bounds__(kThreads) node_kernel(const Params p) {
           const auto k = half(hk), v = half(hv);
           store_pair(
               gk + n * 8,
-              key_grad[n][2 * r] * scale + 0.5f * k.x,
-              key_grad[n][2 * r + 1] * scale + 0.5f * k.y);
+              key_grad[0][n][2 * r] * scale + 0.5f * k.x,
+              key_grad[0][n][2 * r + 1] * scale + 0.5f * k.y);
           store_pair(
               gv + n * 8,
-              value_grad[n][2 * r] + 0.5f * v.x,
-              value_grad[n][2 * r + 1] + 0.5f * v.y);
+              value_grad[0][n][2 * r] + 0.5f * v.x,
+              value_grad[0][n][2 * r + 1] + 0.5f * v.y);
         }
       }
     } else {
@@ -258,9 +286,10 @@ __global__ void __launch_bounds__(kThreads) node_kernel(const Params p) {
       for (int n = 0; n < D / 8; ++n) {
         store_pair(
             gk + n * 8,
-            key_grad[n][2 * r] * scale,
-            key_grad[n][2 * r + 1] * scale);
-        store_pair(gv + n * 8, value_grad[n][2 * r], value_grad[n][2 * r + 1]);
+            key_grad[0][n][2 * r] * scale,
+            key_grad[0][n][2 * r + 1] * scale);
+        store_pair(
+            gv + n * 8, value_grad[0][n][2 * r], value_grad[0][n][2 * r + 1]);
       }
     }
   }

@@ -92,11 +92,9 @@ struct Seen {
   SIGNALLLM_BOTH int levels() const {
     return ops::tree::levels_seen(last_chunk);
   }
-  /// At least as many as any block of queries sees.
-  static int most_groups(const Layout& l) {
-    const int groups =
-        l.levels * (3 * l.window / 2 + kBlock) + 2 * l.window + 2 * kBlock;
-    return groups / kGroup;
+  /// At least as many as any block of so many queries sees, and seven more.
+  static int most_groups(const Layout& l, int queries) {
+    return ((l.levels + 1) * (2 * l.window + queries) + queries) / kGroup + 7;
   }
   SIGNALLLM_BOTH int groups(const Layout& l) const {
     int count = 0;

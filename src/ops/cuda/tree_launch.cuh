@@ -30,13 +30,14 @@ inline int blocks_of(int64_t count, int block) {
 
 template <class T, int D>
 int64_t forward_bytes(const Params& p) {
-  return Tile<T, D>::values(kBlock) * sizeof(typename Type<T>::Element) +
-      Keys<T, D>::bytes(p);
+  constexpr int queries = kForwardRows<T, D> * kBlock;
+  return Tile<T, D>::values(queries) * sizeof(typename Type<T>::Element) +
+      Keys<T, D>::bytes(p, queries);
 }
 template <class T, int D>
 int64_t query_bytes(const Params& p) {
   return 2 * Tile<T, D>::values(kBlock) * sizeof(typename Type<T>::Element) +
-      2 * kBlock * sizeof(float) + Keys<T, D>::bytes(p);
+      2 * kBlock * sizeof(float) + Keys<T, D>::bytes(p, kBlock);
 }
 
 template <class Kernel>
@@ -83,7 +84,9 @@ template <class T>
 cudaError_t Launch<T>::forward(const Params& p, cudaStream_t stream) {
   return with_size(p.size, [&](auto size) {
     constexpr int D = size();
-    const dim3 grid(blocks_of(p.layout.length, kBlock), p.batch * p.heads);
+    const dim3 grid(
+        blocks_of(p.layout.length, kForwardRows<T, D> * kBlock),
+        p.batch * p.heads);
     return launch(
         forward_kernel<T, D>, grid, forward_bytes<T, D>(p), p, stream);
   });

@@ -8,7 +8,8 @@
 // float32 value is the sum of three bfloat16 values in three planes, 24 bits of
 // it; a product of two takes the six products of planes that count.
 //
-// A warp has 16 rows of every product. In the accumulators c[n][4] of a
+// A warp has 16 rows of every product, or twice as many, which read the right
+// factor once for both. In the accumulators c[n][4] of a
 // product, lane l has row l / 4 and columns 8 n + 2 (l % 4) + {0, 1} in c[n][0]
 // and c[n][1], and the same columns of row l / 4 + 8 in the other two. Two
 // neighbouring n are, as they lie, the left factor of the next product.
@@ -131,10 +132,10 @@ split(uint32_t (&to)[planes][4], int at, float x, float y) {
   }
 }
 
-/// c += a b', 16 rows of `a` with 8 N rows of `b`, over D.
-template <class T, int D, int N>
+/// c += a b', R times 16 rows of `a` with 8 N rows of `b`, over D.
+template <class T, int D, int N, int R>
 __device__ inline void rows_by_rows(
-    float (&c)[N][4],
+    float (&c)[R][N][4],
     const typename Type<T>::Element* a,
     int a_rows,
     int a_row,
@@ -149,10 +150,15 @@ __device__ inline void rows_by_rows(
       b + (lane % 8 + lane / 16 * 8) * Layout::stride + lane / 8 % 2 * 8;
 #pragma unroll
   for (int k = 0; k < D; k += 16) {
-    uint32_t left[planes][4];
+    uint32_t left[R][planes][4];
 #pragma unroll
-    for (int p = 0; p < planes; ++p) {
-      ldmatrix(left[p], a_at + p * Layout::plane(a_rows) + k);
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int p = 0; p < planes; ++p) {
+        ldmatrix(
+            left[r][p],
+            a_at + p * Layout::plane(a_rows) + r * 16 * Layout::stride + k);
+      }
     }
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
@@ -163,17 +169,20 @@ __device__ inline void rows_by_rows(
             right[p],
             b_at + p * Layout::plane(b_rows) + n * 8 * Layout::stride + k);
       }
-      multiply<E, planes>(c[n], left, right, 0);
-      multiply<E, planes>(c[n + 1], left, right, 1);
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+        multiply<E, planes>(c[r][n], left[r], right, 0);
+        multiply<E, planes>(c[r][n + 1], left[r], right, 1);
+      }
     }
   }
 }
 
-/// c += s b: a warp's 16 rows of 8 N scores with the 8 N rows of `b`.
-template <class T, int D, int N>
+/// c += s b: a warp's rows of 8 N scores with the 8 N rows of `b`.
+template <class T, int D, int N, int R>
 __device__ inline void scores_by_rows(
-    float (&c)[D / 8][4],
-    const float (&s)[N][4],
+    float (&c)[R][D / 8][4],
+    const float (&s)[R][N][4],
     const typename Type<T>::Element* b,
     int b_rows) {
   using E = typename Type<T>::Element;
@@ -183,11 +192,14 @@ __device__ inline void scores_by_rows(
   const E* b_at = b + lane % 16 * Layout::stride + lane / 16 * 8;
 #pragma unroll
   for (int k = 0; k < N; k += 2) {
-    uint32_t left[planes][4];
-    split<E, planes>(left, 0, s[k][0], s[k][1]);
-    split<E, planes>(left, 1, s[k][2], s[k][3]);
-    split<E, planes>(left, 2, s[k + 1][0], s[k + 1][1]);
-    split<E, planes>(left, 3, s[k + 1][2], s[k + 1][3]);
+    uint32_t left[R][planes][4];
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+      split<E, planes>(left[r], 0, s[r][k][0], s[r][k][1]);
+      split<E, planes>(left[r], 1, s[r][k][2], s[r][k][3]);
+      split<E, planes>(left[r], 2, s[r][k + 1][0], s[r][k + 1][1]);
+      split<E, planes>(left[r], 3, s[r][k + 1][2], s[r][k + 1][3]);
+    }
 #pragma unroll
     for (int n = 0; n < D / 8; n += 2) {
       uint32_t right[planes][4];
@@ -197,8 +209,11 @@ __device__ inline void scores_by_rows(
             right[p],
             b_at + p * Layout::plane(b_rows) + k * 8 * Layout::stride + n * 8);
       }
-      multiply<E, planes>(c[n], left, right, 0);
-      multiply<E, planes>(c[n + 1], left, right, 1);
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+        multiply<E, planes>(c[r][n], left[r], right, 0);
+        multiply<E, planes>(c[r][n + 1], left[r], right, 1);
+      }
     }
   }
 }
@@ -214,12 +229,14 @@ __device__ inline void copy_step(
   using Layout = Tile<T, D>;
   auto* to = tile + row * Layout::stride + column;
   if constexpr (Type<T>::planes == 1) {
-    const int bytes = from ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
-                     shared_address(to)),
-                 "l"(from ? from : reinterpret_cast<const T*>(tile)),
-                 "r"(bytes)
-                 : "memory");
+    if (from == nullptr) {
+      *reinterpret_cast<uint4*>(to) = make_uint4(0, 0, 0, 0);
+      return;
+    }
+    asm volatile(
+        "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)),
+        "l"(from)
+        : "memory");
   } else {
     const auto x = from ? __ldg(reinterpret_cast<const float4*>(from))
                         : make_float4(0, 0, 0, 0);
@@ -234,14 +251,16 @@ __device__ inline void copy_step(
   }
 }
 
-/// Fills tiles of `rows` rows; `source(row)` gives one pointer a tile.
-template <class T, int D, int count, class Source>
+/// Fills tiles of `rows` rows; `source(row, pointers)` gives one a tile.
+template <class T, int D, int rows, int count, class Source>
 __device__ inline void copy_rows(
     typename Type<T>::Element* const (&tiles)[count],
-    int rows,
     const Source& source) {
   constexpr int steps = D / Type<T>::step;
-  for (int i = threadIdx.x; i < rows * steps; i += kThreads) {
+  static_assert(rows * steps % kThreads == 0);
+#pragma unroll
+  for (int j = 0; j < rows * steps / kThreads; ++j) {
+    const int i = threadIdx.x + j * kThreads;
     const int row = i / steps, column = i % steps * Type<T>::step;
     const T* from[count];
     source(row, from);
