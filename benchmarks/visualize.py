@@ -15,7 +15,7 @@ except ImportError as error:
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 STANDARD, OPTIMIZED = "tab:gray", "tab:blue"
 matplotlib.rcParams.update({
@@ -37,6 +37,7 @@ def lengths_axis(axes, lengths):
 def plain_log(axes):
     """A logarithmic y axis with numbers such as 0.5 or 20."""
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
 
@@ -128,13 +129,11 @@ def speedup(data, device):
     rows = data["transforms"]["times"]
     x = [r["length"] for r in rows]
     figure, axes = plt.subplots(figsize=(8.5, 5.2))
-    for key, label, style, shift in (
-        ("", "time, transform and inverse", "o-", 7),
-        ("_gradients", "time, with gradients", "^-", -15),
-    ):
-        ratio = [r["standard" + key] / r["optimized" + key] for r in rows]
-        axes.plot(x, ratio, style, label=label)
-        for n, value in zip(x, ratio):
+    ratios = [[r["standard" + key] / r["optimized" + key] for r in rows] for key in ("", "_gradients")]
+    axes.plot(x, ratios[0], "o-", label="time, transform and inverse")
+    axes.plot(x, ratios[1], "^-", label="time, with gradients")
+    for n, *pair in zip(x, *ratios):
+        for value, shift in zip(sorted(pair), (-15, 7)):
             axes.annotate(f"{value:.1f}", (n, value), (0, shift),
                           textcoords="offset points", ha="center", fontsize=9)
     title = f"WaveletTransform over MPSWaveletTransform\ntimes on {device}"
@@ -149,8 +148,9 @@ def speedup(data, device):
             axes.axhline(ratio, color="black", linestyle=style, label=f"{label}: {ratio:.1f}")
         title += "\nno Apple GPU ran here: launches are operators counted on the CPU"
     axes.axhline(1, color="tab:gray", linewidth=0.8)
-    axes.set_ylim(bottom=0, top=axes.get_ylim()[1] * 1.3)
     lengths_axis(axes, x)
+    plain_log(axes)
+    axes.set_ylim(bottom=0.7, top=axes.get_ylim()[1] * 2.5)
     axes.set_ylabel("standard / optimized (ratio)")
     axes.set_title(title)
     axes.legend(fontsize=9, ncols=2, loc="upper center")
@@ -218,7 +218,7 @@ def draw_kernels(row, data):
     row[0].set_title("Fourier kernels of layer 1, from the slowest\nto the fastest decay")
     row[0].legend(fontsize=8)
     row[1].set_title("The same over frequency")
-    row[1].set_yscale("log")
+    plain_log(row[1])
 
 
 def learned(data, name):

@@ -83,7 +83,7 @@ void say(const std::string& line) {
 
 int run_visualize(const Words& words) {
   std::string out = "benchmarks", run, text, device_name = "auto";
-  int64_t steps = 300, threads = 0;
+  int64_t steps = 300, threads = 1;
   double seconds = 0.4;
   CommandLine line(
       "visualize",

@@ -97,7 +97,7 @@ Json show_attention(const ShownModel& shown, const at::Tensor& sentence) {
       {"weights", numbers(position_weights(last[0], last[1], window))},
       {"window", window},
       {"trained_window", trained},
-      {"layer", calls.size()},
+      {"layer", shown.model->options.layers()},
       {"heads", last[0].size(1)}};
 }
 

@@ -5,10 +5,12 @@
 #include <signalllm/optimize.h>
 
 #include <ATen/Functions.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <functional>
 #include <numbers>
 #include <vector>
@@ -76,16 +78,27 @@ Json show_errors(c10::Device device) {
 
 using Call = std::function<at::Tensor()>;
 
+/// Seconds by the clock, or where one CPU thread does it all by its use of the
+/// CPU, so that what else the machine does is not counted.
+double now(bool one_cpu_thread) {
+  return one_cpu_thread
+      ? static_cast<double>(std::clock()) / CLOCKS_PER_SEC
+      : std::chrono::duration<double>(
+            std::chrono::steady_clock::now().time_since_epoch())
+            .count();
+}
+
 /// Seconds of `count` calls, until a number of the last one is here.
 double time_of(const Call& call, int64_t count) {
-  const auto start = std::chrono::steady_clock::now();
-  at::Tensor last;
+  auto last = call();
+  const bool one_cpu_thread = last.is_cpu() && at::get_num_threads() == 1;
+  last.flatten()[0].item<float>(); // waits for the device
+  const auto start = now(one_cpu_thread);
   for (int64_t i = 0; i < count; ++i) {
     last = call();
   }
-  last.flatten()[0].item<float>(); // waits for the device
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
+  last.flatten()[0].item<float>();
+  return now(one_cpu_thread) - start;
 }
 
 /// Median seconds of each call. Every round has all of them, so that what else

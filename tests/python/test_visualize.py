@@ -63,8 +63,8 @@ def test_draws_transforms_and_a_small_model(tmp_path):
     for row in transforms["operators"]:
         for way in ("forward", "backward"):
             assert 0 < row["optimized"][way] < row["standard"][way], row
-    # There and back is one operator each way.
-    assert transforms["operators"][0]["optimized"]["forward"] == 2
+    # There and back is one operator each way, and four filters are made.
+    assert transforms["operators"][0]["optimized"]["forward"] == 6
     weights = np.array(numbers["model"]["attention"]["weights"])
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-4)
     assert np.abs(np.triu(weights, 1)).max() < 1e-6
