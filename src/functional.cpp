@@ -1,5 +1,6 @@
 #include <signalllm/functional.h>
 
+#include "constants.h"
 #include "ops/signal.h"
 
 #include <ATen/TensorOperators.h>
@@ -88,7 +89,8 @@ std::vector<at::Tensor> wavedec(
     int64_t level,
     std::string_view mode,
     int64_t dim) {
-  const auto [lo, hi] = wavelet.analysis(filter_options(input));
+  const auto lo = constant(wavelet.dec_lo(), filter_options(input));
+  const auto hi = constant(wavelet.dec_hi(), filter_options(input));
   return ops::wavedec(input, lo, hi, level, mode, dim);
 }
 
@@ -100,7 +102,8 @@ at::Tensor waverec(
     std::optional<int64_t> length) {
   TORCH_CHECK(
       !coeffs.empty(), "waverec: coeffs is empty; it must hold at least cA");
-  const auto [lo, hi] = wavelet.synthesis(filter_options(coeffs[0]));
+  const auto lo = constant(wavelet.rec_lo(), filter_options(coeffs[0]));
+  const auto hi = constant(wavelet.rec_hi(), filter_options(coeffs[0]));
   const auto y = ops::waverec(coeffs, lo, hi, mode, dim);
   if (!length.has_value()) {
     return y;
@@ -122,14 +125,16 @@ std::vector<at::Tensor> swt(
     const Wavelet& wavelet,
     int64_t level,
     int64_t dim) {
-  const auto [lo, hi] = wavelet.analysis(filter_options(input));
+  const auto lo = constant(wavelet.dec_lo(), filter_options(input));
+  const auto hi = constant(wavelet.dec_hi(), filter_options(input));
   return ops::swt(input, lo, hi, level, dim);
 }
 
 at::Tensor iswt(at::TensorList coeffs, const Wavelet& wavelet, int64_t dim) {
   TORCH_CHECK(
       !coeffs.empty(), "iswt: coeffs is empty; it must hold at least cA");
-  const auto [lo, hi] = wavelet.synthesis(filter_options(coeffs[0]));
+  const auto lo = constant(wavelet.rec_lo(), filter_options(coeffs[0]));
+  const auto hi = constant(wavelet.rec_hi(), filter_options(coeffs[0]));
   return ops::iswt(coeffs, lo, hi, dim);
 }
 

@@ -1,5 +1,7 @@
 #include <signalllm/nn/adaptive_basis_selection.h>
 
+#include "ops/long_product.h"
+
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
@@ -73,7 +75,7 @@ void AdaptiveBasisSelectionImpl::check(const torch::Tensor& input) const {
 }
 
 torch::Tensor AdaptiveBasisSelectionImpl::weights(const torch::Tensor& input) {
-  return gate->forward(input).softmax(-1);
+  return ops::linear(input, gate->weight, gate->bias).softmax(-1);
 }
 
 torch::Tensor AdaptiveBasisSelectionImpl::forward(const torch::Tensor& input) {

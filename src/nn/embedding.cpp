@@ -1,6 +1,7 @@
 #include <signalllm/nn/embedding.h>
 
 #include "nn/token_check.h"
+#include "ops/long_product.h"
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/atan2.h>
@@ -110,7 +111,7 @@ torch::Tensor SpectralEmbeddingImpl::logits(const torch::Tensor& hidden) {
       hidden.sizes(),
       ", its last size must be dim = ",
       options.dim());
-  return hidden.matmul(weight().t());
+  return ops::linear(hidden, weight());
 }
 
 torch::Tensor SpectralEmbeddingImpl::amplitude() const {

@@ -2,16 +2,43 @@
 
 #include <signalllm/ops/squared_relu.h>
 
+#include "ops/long_product.h"
+
 #include <ATen/OpMathType.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/fft_irfft.h>
 #include <ATen/ops/fft_rfft.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/relu.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include <cmath>
+#include <numbers>
+
 namespace signalllm {
+
+namespace {
+
+/// The orthonormal real Fourier basis of an odd length n as rows: constant,
+/// cosines, sines of harmonics 1 to (n - 1) / 2.
+at::Tensor odd_basis(int64_t n, const at::TensorOptions& like) {
+  const auto integer = like.dtype(at::kLong);
+  const auto harmonics = at::arange(1, (n + 1) / 2, integer).unsqueeze(1);
+  const auto angle =
+      (harmonics * at::arange(n, integer)).remainder(n).to(like.dtype()) *
+      (2 * std::numbers::pi / static_cast<double>(n));
+  const auto scale = std::sqrt(2 / static_cast<double>(n));
+  return at::cat(
+      {at::full({1, n}, 1 / std::sqrt(static_cast<double>(n)), like),
+       angle.cos() * scale,
+       angle.sin() * scale});
+}
+
+} // namespace
 
 const char* to_string(SpectralKind kind) {
   switch (kind) {
@@ -129,8 +156,17 @@ torch::Tensor SpectralFeedForwardImpl::folded_weight() const {
   // Outside autocast: the FFT of a small matrix, in full precision.
   c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
   auto wide = at::toOpMathType(weight.scalar_type());
+  const auto n = options.hidden();
+  if (weight.is_mps() && n % 2 != 0) {
+    // Where an inverse real FFT of odd length comes back reversed.
+    const auto basis =
+        odd_basis(n, weight.options().dtype(wide).requires_grad(false));
+    const auto gains = at::cat({gain, gain.slice(0, 1)}).to(wide);
+    return ops::product(ops::product(weight.to(wide), basis.t()) * gains, basis)
+        .to(weight.scalar_type());
+  }
   auto spectrum = at::fft_rfft(weight.to(wide)) * gain.to(wide);
-  return at::fft_irfft(spectrum, options.hidden()).to(weight.scalar_type());
+  return at::fft_irfft(spectrum, n).to(weight.scalar_type());
 }
 
 void SpectralFeedForwardImpl::check(const torch::Tensor& input) const {
@@ -145,7 +181,7 @@ void SpectralFeedForwardImpl::check(const torch::Tensor& input) const {
 
 torch::Tensor SpectralFeedForwardImpl::forward(const torch::Tensor& input) {
   check(input);
-  auto hidden = in_proj->forward(input);
+  auto hidden = ops::linear(input, in_proj->weight);
   if (filter) {
     hidden = filter->fused(hidden);
   }
@@ -159,7 +195,7 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
   if (!state.weight.defined()) {
     state.weight = folded_weight();
   }
-  auto hidden = in_proj->forward(input);
+  auto hidden = ops::linear(input, in_proj->weight);
   if (filter) {
     hidden = filter->forward_incremental(hidden, state.filter);
   }
@@ -180,7 +216,7 @@ torch::Tensor SpectralFeedForwardImpl::finish(
   if (options.dropout() > 0) {
     hidden = at::dropout(hidden, options.dropout(), is_training());
   }
-  return at::linear(hidden, weight);
+  return ops::linear(hidden, weight);
 }
 
 } // namespace signalllm

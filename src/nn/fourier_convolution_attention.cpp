@@ -7,6 +7,7 @@
 #include "nn/rms_norm.h"
 #include "ops/fft_conv.h"
 #include "ops/gated_fft_conv.h"
+#include "ops/long_product.h"
 #include "ops/rms_norm.h"
 
 #include <ATen/OpMathType.h>
@@ -181,7 +182,8 @@ torch::Tensor FourierConvolutionAttentionImpl::forward(
       ", it must be [batch, length, ",
       options.dim(),
       "]");
-  return out_proj->forward(normalize(mix(in_proj->forward(input))));
+  return ops::linear(
+      normalize(mix(ops::linear(input, in_proj->weight))), out_proj->weight);
 }
 
 torch::Tensor FourierConvolutionAttentionImpl::normalize(
@@ -231,6 +233,13 @@ torch::Tensor FourierConvolutionAttentionImpl::forward_incremental(
       options.causal(),
       "FourierConvolutionAttention::forward_incremental: only with "
       "causal(true)");
+  if (ops::is_long(input, {input.size(1)})) {
+    std::vector<at::Tensor> parts;
+    for (const auto& part : input.split(ops::long_inner / 2, 1)) {
+      parts.push_back(forward_incremental(part, state));
+    }
+    return at::cat(parts, 1);
+  }
   auto projected = in_proj->forward(input);
   auto parts =
       filter->forward_incremental(projected, state.filter).chunk(3, -1);

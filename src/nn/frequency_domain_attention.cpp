@@ -1,6 +1,7 @@
 #include <signalllm/nn/frequency_domain_attention.h>
 
 #include "nn/dense_attention.h"
+#include "ops/long_product.h"
 
 #include <signalllm/ops/fft_conv.h>
 
@@ -129,7 +130,7 @@ torch::Tensor FrequencyDomainAttentionImpl::filtered(
 torch::Tensor FrequencyDomainAttentionImpl::forward(
     const torch::Tensor& input) {
   check(input);
-  const auto projected = in_proj->forward(input);
+  const auto projected = ops::linear(input, in_proj->weight);
   const auto both = 2 * options.width();
   return attend(
       filtered(projected.slice(2, 0, both)), projected.slice(2, both), nullptr);
@@ -202,8 +203,9 @@ torch::Tensor FrequencyDomainAttentionImpl::attend(
     triangle = false;
   }
   const auto y = dense_attention(parts.select(0, 0), k, v, mask, triangle);
-  return out_proj->forward(
-      y.transpose(1, 2).reshape({batch, length, options.width()}));
+  return ops::linear(
+      y.transpose(1, 2).reshape({batch, length, options.width()}),
+      out_proj->weight);
 }
 
 } // namespace signalllm

@@ -1,5 +1,7 @@
 #include <signalllm/nn/hybrid_embedding.h>
 
+#include "ops/long_product.h"
+
 #include <ATen/ops/embedding.h>
 
 #include <algorithm>
@@ -73,7 +75,7 @@ torch::Tensor HybridEmbeddingImpl::logits(const torch::Tensor& hidden) {
       hidden.sizes(),
       ", its last size must be dim = ",
       options.dim());
-  return hidden.matmul(weight().t());
+  return ops::linear(hidden, weight());
 }
 
 } // namespace signalllm

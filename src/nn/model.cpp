@@ -1,6 +1,7 @@
 #include <signalllm/nn/model.h>
 
 #include "nn/token_check.h"
+#include "ops/long_product.h"
 
 #include <signalllm/wavelet.h>
 
@@ -202,7 +203,7 @@ torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
   check_tokens("forward", tokens, options.vocab_size());
   // Both ends share one E; its gradient arrives from both.
   auto table = embedding_weight();
-  return hidden(tokens, table).matmul(table.t());
+  return ops::linear(hidden(tokens, table), table);
 }
 
 torch::Tensor SignalLLMImpl::hidden(const torch::Tensor& tokens) {

@@ -110,6 +110,7 @@ class Stepper {
   /// Gathers what a new chunk sees.
   void begin(int64_t chunk, const Tensor& like) {
     const auto levels = tree::levels_in_sight(chunk);
+    const auto integer = like.options().dtype(at::kLong);
     std::vector<Tensor> keys, values, nodes, bias;
     state_.level_ends.clear();
     state_.far = 0;
@@ -117,11 +118,11 @@ class Stepper {
       const auto& from = state_.levels[static_cast<size_t>(level)];
       keys.push_back(held(from, from.keys, begin, end));
       values.push_back(held(from, from.values, begin, end));
-      nodes.push_back(at::arange(begin, end, at::kLong));
+      nodes.push_back(at::arange(begin, end, integer));
       bias.push_back(at::full(
           {end - begin},
           static_cast<double>(level) * std::numbers::ln2,
-          at::kDouble));
+          like.options()));
       state_.far += end - begin;
     };
     for (int64_t level = levels; level >= 1; --level) {
@@ -137,13 +138,12 @@ class Stepper {
     sizes[2] = window_;
     keys.push_back(at::empty(sizes, like.options()));
     values.push_back(at::empty(sizes, like.options()));
-    bias.push_back(at::zeros({window_}, at::kDouble));
+    bias.push_back(at::zeros({window_}, like.options()));
     state_.keys = at::cat(keys, 2);
     state_.values = at::cat(values, 2);
-    state_.bias =
-        at::cat(bias).to(like.scalar_type()).to(like.device()).view({1, 1, -1});
+    state_.bias = at::cat(bias).view({1, 1, -1});
     if (opened_ > 0 && !nodes.empty()) {
-      state_.nodes = at::cat(nodes).to(like.device()).unsqueeze(0);
+      state_.nodes = at::cat(nodes).unsqueeze(0);
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include "nn/dense_attention.h"
 #include "nn/rms_norm.h"
+#include "ops/long_product.h"
 
 #include <signalllm/wavelet.h>
 
@@ -162,7 +163,8 @@ torch::Tensor WaveletAttentionImpl::forward(const torch::Tensor& input) {
       ", it must be [batch, length, ",
       options.dim(),
       "]");
-  return out_proj->forward(mix(in_proj->forward(input)));
+  return ops::linear(
+      mix(ops::linear(input, in_proj->weight)), out_proj->weight);
 }
 
 torch::Tensor WaveletAttentionImpl::mix(const torch::Tensor& projected) {

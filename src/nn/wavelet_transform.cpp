@@ -1,5 +1,6 @@
 #include <signalllm/nn/wavelet_transform.h>
 
+#include "constants.h"
 #include "ops/causal_wavedec.h"
 #include "ops/wavedec.h"
 #include "ops/waverec.h"
@@ -95,7 +96,10 @@ void WaveletTransformImpl::pretty_print(std::ostream& stream) const {
 std::pair<torch::Tensor, torch::Tensor> WaveletTransformImpl::analysis(
     const torch::TensorOptions& like) const {
   if (!angles.defined()) {
-    return options.wavelet().analysis(wide(like));
+    const auto& wavelet = options.wavelet();
+    return {
+        constant(wavelet.dec_lo(), wide(like)),
+        constant(wavelet.dec_hi(), wide(like))};
   }
   const auto [lo, hi] = lattice_filters(angles.to(wide(like)));
   return {lo.flip(-1), hi.flip(-1)};
@@ -104,7 +108,10 @@ std::pair<torch::Tensor, torch::Tensor> WaveletTransformImpl::analysis(
 std::pair<torch::Tensor, torch::Tensor> WaveletTransformImpl::synthesis(
     const torch::TensorOptions& like) const {
   if (!angles.defined()) {
-    return options.wavelet().synthesis(wide(like));
+    const auto& wavelet = options.wavelet();
+    return {
+        constant(wavelet.rec_lo(), wide(like)),
+        constant(wavelet.rec_hi(), wide(like))};
   }
   return lattice_filters(angles.to(wide(like)));
 }

@@ -159,6 +159,10 @@ at::Tensor fft_conv(
     bool causal) {
   check_fft_conv("fft_conv", input, kernel, skip, causal);
   const auto type = accumulate_type(input.scalar_type());
+  if (input.numel() == 0) { // which MPS cannot transform
+    const auto y = input * kernel.select(0, 0);
+    return (skip.has_value() ? y + input * *skip : y).to(input.scalar_type());
+  }
   const int64_t length = input.size(1);
   const int64_t taps = std::min(kernel.size(0), length);
   const int64_t n = fft_length(causal ? length + taps - 1 : 2 * length);
@@ -186,6 +190,14 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> fft_conv_backward(
       ", got ",
       grad.sizes());
   const auto type = accumulate_type(input.scalar_type());
+  if (input.numel() == 0) {
+    return {
+        at::zeros_like(input),
+        at::zeros_like(kernel),
+        at::zeros(
+            {input.size(2)},
+            skip.has_value() ? skip->options() : kernel.options())};
+  }
   const int64_t length = input.size(1);
   const int64_t taps = std::min(kernel.size(0), length);
   const int64_t n = fft_length(causal ? length + taps - 1 : 2 * length);

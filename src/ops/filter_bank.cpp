@@ -1,5 +1,7 @@
 #include "ops/filter_bank.h"
 
+#include "ops/long_product.h"
+
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
@@ -140,7 +142,10 @@ at::Tensor extend_transpose(
 
 /// sum_k u[..., k] f[k], `f` shared or one per channel.
 at::Tensor dot_taps(const at::Tensor& u, const at::Tensor& f) {
-  return f.size(0) == 1 ? at::matmul(u, f[0]) : (u * f).sum(-1);
+  // A product's gradient for `f` has all of u's rows as its inner dimension.
+  const bool elementwise = f.size(0) != 1 ||
+      (f.requires_grad() && is_long(u, {u.numel() / u.size(3)}));
+  return elementwise ? (u * f).sum(-1) : at::matmul(u, f[0]);
 }
 
 /// y[n] = sum_k f[n - 2k] c[k], 2 (Nc - 1) + taps values.
@@ -159,6 +164,11 @@ at::Tensor upsample(const at::Tensor& c, const at::Tensor& f) {
 
 /// sum_{b,o} g[b,o,i] u[b,o,i,k] as `[1 or inner, taps]`.
 at::Tensor correlate(const at::Tensor& g, const at::Tensor& u, bool shared) {
+  if (is_long(g, {shared ? g.numel() : g.size(0) * g.size(1)})) {
+    const auto terms = g.unsqueeze(3) * u;
+    return shared ? terms.sum(at::IntArrayRef({0, 1, 2})).unsqueeze(0)
+                  : terms.sum(at::IntArrayRef({0, 1}));
+  }
   return shared ? at::einsum("boi,boik->k", {g, u}).unsqueeze(0)
                 : at::einsum("boi,boik->ik", {g, u});
 }

@@ -2,8 +2,8 @@
 
 #include "training/muon.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/isfinite.h>
@@ -62,6 +62,9 @@ FusedAdamW::FusedAdamW(
   for (auto& [key, group] : groups) {
     groups_.push_back(std::move(group));
   }
+  if (steps_.is_mps()) {
+    lay_flat();
+  }
 }
 
 at::Tensor FusedAdamW::step(double learning_rate) {
@@ -75,6 +78,9 @@ at::Tensor FusedAdamW::step(const at::Tensor& learning_rate) {
 template <typename Rate>
 at::Tensor FusedAdamW::step_with(const Rate& rate) {
   at::NoGradGuard no_grad;
+  if (!flat_.empty()) {
+    return step_flat(rate);
+  }
   std::vector<at::Tensor> norms;
   for (const auto& group : groups_) {
     std::vector<at::Tensor> gradients;
@@ -102,18 +108,26 @@ at::Tensor FusedAdamW::step_with(const Rate& rate) {
   TORCH_CHECK(
       !norms.empty(),
       "FusedAdamW::step: no parameter has a gradient; call backward() first");
-  auto norm = at::linalg_vector_norm(at::stack(norms));
-  if (muon_) { // first: on MPS AdamW's share scales the gradients in place
+  const auto norm = at::linalg_vector_norm(at::stack(norms));
+  if (muon_) {
     const auto finite = at::isfinite(norm);
-    const auto divisor = options_.clip() > 0
-        ? ((norm + 1e-6) / options_.clip()).clamp_min(1.0)
-        : at::ones_like(norm);
-    muon_->step(finite.to(at::kFloat) * rate, finite, divisor);
+    step_muon(norm, finite, finite.to(at::kFloat) * rate);
   }
   for (const auto& group : groups_) {
     update(group, rate, norm);
   }
   return norm;
+}
+
+void FusedAdamW::step_muon(
+    const at::Tensor& norm,
+    const at::Tensor& finite,
+    const at::Tensor& rate) {
+  muon_->step(
+      rate,
+      finite,
+      options_.clip() > 0 ? ((norm + 1e-6) / options_.clip()).clamp_min(1.0)
+                          : at::ones_like(norm));
 }
 
 template <typename Rate>
@@ -133,19 +147,12 @@ void FusedAdamW::update(
   if (parameters.empty()) {
     return;
   }
-  std::optional<at::Tensor> divisor, found_inf;
-  auto step = steps_ + 1;
+  std::optional<at::Tensor> divisor;
+  const auto step = steps_ + 1;
   if (options_.clip() > 0) {
     divisor = ((norm + 1e-6) / options_.clip()).clamp_min(1.0);
   }
-  if (norm.is_mps()) { // whose kernel takes neither of the two
-    if (divisor) {
-      at::_foreach_mul_(gradients, divisor->reciprocal());
-      divisor.reset();
-    }
-  } else {
-    found_inf = at::isfinite(norm).logical_not().to(at::kFloat);
-  }
+  const auto found_inf = at::isfinite(norm).logical_not().to(at::kFloat);
   const std::vector<at::Tensor> steps(parameters.size(), step);
   at::_fused_adamw_(
       parameters,
@@ -164,7 +171,7 @@ void FusedAdamW::update(
       divisor,
       found_inf);
   if (&group == &groups_.back()) {
-    steps_.copy_(found_inf ? step - *found_inf : step);
+    steps_.copy_(step - found_inf);
   }
 }
 

@@ -10,6 +10,8 @@
 #include <c10/core/CPUAllocator.h>
 #include <torch/library.h>
 
+#include <limits>
+#include <map>
 #include <set>
 
 namespace signalllm::host_mps {
@@ -209,6 +211,29 @@ Tensor& set_tensor(Tensor& self, const Tensor& source) {
   return self;
 }
 
+// ---- What exists ------------------------------------------------------------
+struct Listed {
+  const char* name;
+  bool in[3]; // Torch::Installed, V2_11, V2_15
+};
+
+const Listed listed[] = {
+#include "mps_operators.inc"
+};
+
+Torch version = Torch::Installed;
+
+bool exists(const std::string& name) {
+  static const auto* const known = [] {
+    auto* map = new std::map<std::string, const bool*>;
+    for (const auto& item : listed) {
+      (*map)[item.name] = item.in;
+    }
+    return map;
+  }();
+  return known->at(name)[static_cast<int>(version)];
+}
+
 // ---- Everything else --------------------------------------------------------
 void missing(const c10::OperatorHandle& op, torch::jit::Stack*) {
   TORCH_CHECK_NOT_IMPLEMENTED(
@@ -279,6 +304,8 @@ class Crossing {
           t.device(),
           " and another on mps:0, in ",
           name_);
+      // Kernels take a number as an argument, but of these.
+      counters().copies_to_device += name_.starts_with("where");
       return t;
     }
     check_type(t.scalar_type());
@@ -324,6 +351,15 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const auto name = short_name(op);
   const auto arguments = op.schema().arguments().size();
   const auto first = stack->size() - arguments;
+  if (!exists(name)) {
+    using c10::DispatchKey;
+    if (op.hasKernelForDispatchKey(DispatchKey::CompositeExplicitAutograd)) {
+      // By the key of a backend that has no kernels here.
+      op.redispatchBoxed(c10::DispatchKeySet(DispatchKey::HPU), stack);
+      return;
+    }
+    missing(op, stack);
+  }
   check_rules(
       name.substr(0, name.find('.')),
       {stack->begin() + static_cast<int64_t>(first), stack->end()});
@@ -343,6 +379,20 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
 // The Linux build has no MPS entry in the stub that chooses the kernel, so the
 // operator itself is taken over. As there: without gradients and dropout the
 // fused kernel, else the composition of products and a softmax.
+
+/// A mask to add, as torch makes it before it chooses: the composition would
+/// add a boolean one as 0 and 1.
+std::optional<Tensor> added(
+    const std::optional<Tensor>& mask,
+    at::ScalarType type) {
+  if (!mask || mask->scalar_type() != at::kBool) {
+    return mask;
+  }
+  return at::zeros_like(*mask, mask->options().dtype(type))
+      .masked_fill_(
+          mask->logical_not(), -std::numeric_limits<double>::infinity());
+}
+
 Tensor attention(
     const Tensor& q,
     const Tensor& k,
@@ -373,13 +423,93 @@ Tensor attention(
         gqa));
   }
   return std::get<0>(at::_scaled_dot_product_attention_math(
-      q, k, v, mask, dropout, causal, std::nullopt, scale, gqa));
+      q,
+      k,
+      v,
+      added(mask, q.scalar_type()),
+      dropout,
+      causal,
+      std::nullopt,
+      scale,
+      gqa));
+}
+
+// ---- Convolution ------------------------------------------------------------
+// Likewise: the Linux build chooses no MPS convolution.
+void check_together(const Tensor& a, const Tensor& b) {
+  TORCH_CHECK(
+      a.device() == b.device(),
+      "Expected all tensors to be on the same device, in convolution");
+}
+
+Tensor convolution(
+    const Tensor& input,
+    const Tensor& weight,
+    const std::optional<Tensor>& bias,
+    at::IntArrayRef stride,
+    at::IntArrayRef padding,
+    at::IntArrayRef dilation,
+    bool transposed,
+    at::IntArrayRef output_padding,
+    int64_t groups) {
+  check_rules("convolution_overrideable", {input, weight});
+  check_together(input, weight);
+  ++counters().operators["_mps_convolution"];
+  return to_device(at::convolution(
+      on_cpu(input),
+      on_cpu(weight),
+      bias ? std::optional<Tensor>(on_cpu(*bias)) : std::nullopt,
+      stride,
+      padding,
+      dilation,
+      transposed,
+      output_padding,
+      groups));
+}
+
+std::tuple<Tensor, Tensor, Tensor> convolution_backward(
+    const Tensor& gradient,
+    const Tensor& input,
+    const Tensor& weight,
+    at::IntArrayRef stride,
+    at::IntArrayRef padding,
+    at::IntArrayRef dilation,
+    bool transposed,
+    at::IntArrayRef output_padding,
+    int64_t groups,
+    std::array<bool, 3> mask) {
+  check_rules("convolution_backward_overrideable", {gradient, input, weight});
+  check_together(input, weight);
+  ++counters().operators["mps_convolution_backward"];
+  const auto [gi, gw, gb] = at::convolution_backward(
+      on_cpu(gradient),
+      on_cpu(input),
+      on_cpu(weight),
+      at::OptionalIntArrayRef(at::IntArrayRef(
+          {weight.size(0) * (transposed ? groups : int64_t{1})})),
+      stride,
+      padding,
+      dilation,
+      transposed,
+      output_padding,
+      groups,
+      mask);
+  const auto back = [](const Tensor& t) {
+    return t.defined() ? to_device(t) : t;
+  };
+  return {back(gi), back(gw), back(gb)};
 }
 
 // ---- Registration -----------------------------------------------------------
-const char* const listed[] = {
-#include "mps_operators.inc"
-};
+/// Not every torch has all operators of the lists.
+bool has_schema(const std::string& name) {
+  const auto dot = name.find('.');
+  return c10::Dispatcher::singleton()
+      .findSchema(
+          {"aten::" + name.substr(0, dot),
+           dot == std::string::npos ? "" : name.substr(dot + 1)})
+      .has_value();
+}
 
 TORCH_LIBRARY_IMPL(_, MPS, m) {
   m.fallback(torch::CppFunction::makeFromBoxedFunction<&missing>());
@@ -405,6 +535,8 @@ TORCH_LIBRARY_IMPL(aten, MPS, m) {
   m.impl("view_as_real", at::native::view_as_real);
   m.impl("view_as_complex", at::native::view_as_complex);
   m.impl("scaled_dot_product_attention", attention);
+  m.impl("convolution_overrideable", convolution);
+  m.impl("convolution_backward_overrideable", convolution_backward);
   // Those above; and those that only the MPS build's own composites call.
   const std::set<std::string> own{
       "empty.memory_format",
@@ -429,9 +561,10 @@ TORCH_LIBRARY_IMPL(aten, MPS, m) {
       "_scaled_dot_product_attention_math_for_mps",
       "linear",
       "linear_backward"};
-  for (const auto* name : listed) {
-    if (own.count(name) == 0) {
-      m.impl(name, torch::CppFunction::makeFromBoxedFunction<&run_on_cpu>());
+  for (const auto& item : listed) {
+    if (own.count(item.name) == 0 && has_schema(item.name)) {
+      m.impl(
+          item.name, torch::CppFunction::makeFromBoxedFunction<&run_on_cpu>());
     }
   }
 }
@@ -441,4 +574,9 @@ TORCH_LIBRARY_IMPL(aten, AutogradMPS, m) {
 }
 
 } // namespace
+
+void use_operators(Torch wanted) {
+  version = wanted;
+}
+
 } // namespace signalllm::host_mps

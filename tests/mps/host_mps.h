@@ -27,6 +27,10 @@ struct Counters {
   int64_t launches() const;
 };
 
+/// Whose operators the device has.
+enum class Torch { Installed, V2_11, V2_15 };
+void use_operators(Torch version);
+
 /// Of this process; MPS work runs in one thread at a time.
 Counters& counters();
 void reset();

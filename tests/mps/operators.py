@@ -1,12 +1,13 @@
-"""Writes the operators that have a kernel for MPS in the installed torch, one
-C++ string a line, from the native_functions.yaml that the wheel carries.
+"""Writes the operators that have a kernel for MPS, one C++ initializer a line:
+name, in the installed torch, in torch 2.11, in torch 2.15. The first is from the
+native_functions.yaml that the wheel carries, the others by the file of changes.
 
-    operators.py SITE_PACKAGES OUTPUT
+    operators.py SITE_PACKAGES CHANGES OUTPUT
 """
 import pathlib
 import sys
 
-site, output = sys.argv[1:]
+site, changes, output = sys.argv[1:]
 sys.path.insert(0, site)
 
 from torchgen.gen import get_grouped_native_functions, parse_native_yaml  # noqa: E402
@@ -29,4 +30,12 @@ for group in get_grouped_native_functions(parsed.native_functions):
         if mps.has_kernel(function) or (structured and name in served):
             names.append(name)
 assert len(names) > 500, f"only {len(names)} operators in {folder}"
-pathlib.Path(output).write_text("".join(f'"{name}",\n' for name in sorted(names)))
+lines = [line.split() for line in pathlib.Path(changes).read_text().splitlines()]
+added = {line[1] for line in lines if line[0] == "+"}
+removed = {line[1] for line in lines if line[0] == "-"}
+assert added and removed, changes
+installed = set(names)
+older, newer = (installed - added) | removed, (installed | added) - removed
+pathlib.Path(output).write_text("".join(
+    f'{{"{name}", {int(name in installed)}, {int(name in older)}, {int(name in newer)}}},\n'
+    for name in sorted(installed | older | newer)))

@@ -82,11 +82,25 @@ class SIGNALLLM_API FusedAdamW {
   };
   template <typename Rate>
   at::Tensor step_with(const Rate& rate);
+  // The parameters of one type on MPS: their moments are views of `moments`.
+  struct Flat {
+    at::Tensor moments; // [2, count]
+    std::vector<size_t> groups;
+  };
   template <typename Rate>
   void update(const Group& group, const Rate& rate, const at::Tensor& norm);
+  void lay_flat();
+  template <typename Rate>
+  at::Tensor step_flat(const Rate& rate);
+  // `rate` a scalar on the device, 0 where the step is not `finite`.
+  void step_muon(
+      const at::Tensor& norm,
+      const at::Tensor& finite,
+      const at::Tensor& rate);
 
   AdamWOptions options_;
   std::vector<Group> groups_;
+  std::vector<Flat> flat_; // empty but on MPS
   std::shared_ptr<Muon> muon_; // null: all by AdamW
   at::Tensor steps_; // float32 scalar, what the kernel wants
 };
