@@ -2,6 +2,7 @@
 
 #include "ops/causal_bank.h"
 #include "ops/causal_wavelet_filter.h"
+#include "ops/checks.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
@@ -64,6 +65,7 @@ Signal check_causal_wavelet_filter(
     int64_t dim) {
   const auto s = check_signal(op, input, dim);
   check_filters(op, "lo", lo, "hi", hi, input, s, false);
+  check_dense(op, "weight", weight);
   TORCH_CHECK(
       weight.dim() == 2 &&
           (weight.size(0) == 1 || weight.size(0) == s.channels) &&
