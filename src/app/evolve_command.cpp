@@ -1,5 +1,6 @@
 #include "app/command.h"
 #include "app/command_line.h"
+#include "app/memory.h"
 #include "app/run_text.h"
 #include "app/session.h"
 
@@ -41,6 +42,12 @@ class Trial {
         settings.context);
     learned_ = tokens.slice(0, 0, tokens.numel() - judged);
     judged_ = tokens.slice(0, tokens.numel() - judged);
+    const auto model = options();
+    check_memory(
+        training_bytes(settings_, model, SignalLLM(model)->num_parameters()),
+        settings_.batch,
+        settings_.context,
+        device_);
   }
 
   const data::Corpus& corpus() const {

@@ -1,5 +1,7 @@
 #include "app/session.h"
 
+#include "most_threads.h"
+
 #include <signalllm/optimize.h>
 
 #include <ATen/Context.h>
@@ -7,11 +9,9 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <sstream>
-#include <thread>
 
 namespace signalllm::app {
 
@@ -39,18 +39,13 @@ c10::Device choose_device(const std::string& name) {
 
 void set_threads(int64_t threads) {
   TORCH_CHECK(threads >= 0, "--threads is ", threads, "; at least 0");
-  // A few threads a core only make it slow; thousands never get ready.
-  const auto cores =
-      static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
   TORCH_CHECK(
-      threads <= 4 * cores,
+      threads <= most_threads(),
       "--threads is ",
       threads,
-      ", but there are ",
-      cores,
-      " cores here; at most ",
-      4 * cores,
-      ", or 0 for all cores");
+      ", but this machine takes at most ",
+      most_threads(),
+      " (four a core), or 0 for all cores");
   if (threads > 0) {
     at::set_num_threads(static_cast<int>(threads));
   }

@@ -60,6 +60,7 @@ void check_attention_options(const WaveletTransformerBlockOptions& options) {
     return;
   }
   const WaveletTransformerBlockOptions standard(1, 1);
+  refuse(options.qk_norm(), "qk_norm", "true");
   refuse(options.window() != standard.window(), "window", options.window());
   refuse(options.opened() != standard.opened(), "opened", options.opened());
   refuse(

@@ -177,6 +177,20 @@ TEST_F(App, ReadsPipes) {
   EXPECT_EQ(written.out.substr(0, 4), "line");
   EXPECT_TRUE(through("", {"generate", "--run", run, "--prompt", "-"})
                   .complains("standard input, which is empty"));
+  const auto substituted = program_.finish(program_.start(
+      {"-c",
+       "text=$1; shift; exec \"$@\" --data <(cat \"$text\")",
+       "bash",
+       text_,
+       Program::path(),
+       "train",
+       "--resume",
+       run,
+       "--steps",
+       "4"},
+      "",
+      "/bin/bash"));
+  EXPECT_EQ(substituted.code, 0) << substituted.error;
   const auto demo = through("text", {"demo", "--data", "/dev/stdin"});
   EXPECT_TRUE(demo.complains("is a pipe")) << demo.error;
 }
@@ -238,7 +252,7 @@ TEST_F(App, RefusesWhatTheMachineCannotDo) {
   };
   const auto threads = with("--threads", "100000");
   EXPECT_EQ(threads.code, 1);
-  EXPECT_TRUE(threads.complains("--threads is 100000, but there are"))
+  EXPECT_TRUE(threads.complains("--threads is 100000, but this machine"))
       << threads.error;
   const auto batch = with("--batch", "100000000000");
   EXPECT_EQ(batch.code, 1);

@@ -332,7 +332,7 @@ def test_the_most_levels():
 
 def test_sparse_inputs_are_refused():
     dense, f, k = torch.randn(2, 9, 3), torch.randn(4), torch.randn(9, 3)
-    thin = dense.to_sparse()
+    thin, four = dense.to_sparse(), torch.randn(1, 2, 9, 4)
     for call, name in [
         (lambda: ops.wavedec(thin, f, f, 1), "wavedec: input is Sparse"),
         (lambda: ops.wavedec(dense, f.to_sparse(), f, 1), "wavedec: dec_lo is Sparse"),
@@ -346,6 +346,10 @@ def test_sparse_inputs_are_refused():
         (lambda: ops.fft_conv(thin, k), "fft_conv: input is Sparse"),
         (lambda: ops.fft_conv(dense, k.to_sparse()), "fft_conv: kernel is Sparse"),
         (lambda: ops.gated_fft_conv(dense, thin, dense, k), "gate_in is Sparse"),
+        (lambda: ops.fourier_taps(k.to_sparse(), k[0], k[0], 4, 4), "fourier_taps: terms is Sparse"),
+        (lambda: ops.tree_attention(four, four.to_sparse(), four, 2), "tree_attention: key is Sparse"),
+        (lambda: ops.rms_norm(thin, 0.1), "rms_norm: input is Sparse"),
+        (lambda: ops.squared_relu(thin), "squared_relu: input is Sparse"),
     ]:
         with pytest.raises(RuntimeError, match=name + r".*to_dense\(\)"):
             call()
