@@ -161,7 +161,8 @@ constexpr int64_t kDirectTaps = 16;
 /// Taps that can change anything.
 int64_t useful_taps(const at::Tensor& input, const at::Tensor& kernel) {
   // No FFT library takes an empty signal; the sum over one tap is exact then.
-  return input.numel() == 0 ? 1 : std::min(kernel.size(0), input.size(1));
+  const bool empty = input.size(0) == 0 || input.size(2) == 0;
+  return empty ? 1 : std::min(kernel.size(0), input.size(1));
 }
 
 /// A view of a signal and one of its shifted self: y[t + shift] and x[t], and

@@ -69,7 +69,10 @@ CASES = {
     "fft_conv": [
         (lambda x, k, s, c=c: ops.fft_conv(x, k, s, c), lambda n=n: (leaf(2, 5, 2), leaf(n, 2), leaf(2)))
         for c, n in [(True, 5), (True, 3), (True, 8), (False, 5), (False, 2)]
-    ] + [(lambda x, k: ops.fft_conv(x, k), lambda: (leaf(2, 5, 2), leaf(5, 2)))],
+    ] + [(lambda x, k: ops.fft_conv(x, k), lambda: (leaf(2, 5, 2), leaf(5, 2)))] + [
+        (lambda x, k, s, c=c: ops.fft_conv(x, k, s, c), lambda n=n: (leaf(1, 19, 2), leaf(n, 2), leaf(2)))
+        for c, n in [(True, 17), (True, 21), (False, 18)]  # by FFT
+    ],
     "fourier_taps": [
         (lambda w, d, n=n, length=length: ops.fourier_taps(w, d, torch.tensor([1.0, 4.0]), length, n),
          lambda m=m: (leaf(2 * m + 1, 2), leaf(2)))
@@ -80,6 +83,7 @@ CASES = {
     "gated_fft_conv": [
         (ops.gated_fft_conv, lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(4, 2), leaf(2))),
         (lambda *a: ops.gated_fft_conv(*a), lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(5, 2))),
+        (ops.gated_fft_conv, lambda: (*(leaf(1, 18, 2) for _ in range(3)), leaf(17, 2), leaf(2))),
     ],
     "tree_attention": [
         (lambda q, k, v, w=w: ops.tree_attention(q, k, v, w)[0],
@@ -129,16 +133,16 @@ def op_samples(requires_grad):
         "causal_wavelet_filter": (t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "causal_wavelet_filter_backward_input": (t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "causal_wavelet_filter_backward_filters": (t(2, 9, 3), t(2, 9, 3), t(3), t(3), t(1, 4), -2),
-        "fft_conv": (t(2, 9, 3), t(9, 3), t(3), True),
-        "fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3), True),
+        "fft_conv": (t(2, 19, 3), t(17, 3), t(3), True),
+        "fft_conv_backward": (t(2, 19, 3), t(2, 19, 3), t(17, 3), t(3), True),
         "fourier_taps": (t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 11, 8),
         "fourier_taps_backward": (t(11, 3), t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 8),
         "rms_norm": (t(2, 9, 3), 1e-6),
         "rms_norm_backward": (t(2, 9, 3), t(2, 9, 3), 1e-6),
         "squared_relu": (t(2, 9, 3),),
         "squared_relu_backward": (t(2, 9, 3), t(2, 9, 3)),
-        "gated_fft_conv": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
-        "gated_fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
+        "gated_fft_conv": (*(t(2, 19, 3) for _ in range(3)), t(17, 3), t(3)),
+        "gated_fft_conv_backward": (*(t(2, 19, 3) for _ in range(4)), t(17, 3), t(3)),
         "tree_attention": (t(2, 3, 9, 4), t(2, 3, 9, 4), t(2, 3, 9, 4), 2),
         "tree_attention_backward": (*(t(2, 3, 9, 4) for _ in range(4)),
                                     *ops.tree_attention(*(torch.zeros(2, 3, 9, 4),) * 3, 2), 2),
@@ -149,6 +153,17 @@ def op_samples(requires_grad):
 @pytest.mark.parametrize("name", list(op_samples(False)))
 def test_opcheck(name, requires_grad):
     torch.library.opcheck(getattr(ops, name).default, op_samples(requires_grad)[name])
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+@pytest.mark.parametrize("name,signals", [
+    ("fft_conv", 1), ("fft_conv_backward", 2), ("gated_fft_conv", 3), ("gated_fft_conv_backward", 4)])
+def test_opcheck_of_short_kernels(name, signals, requires_grad):
+    def t(*shape):
+        return torch.randn(*shape).requires_grad_(requires_grad)
+    end = () if name.startswith("gated") else (True,)
+    torch.library.opcheck(
+        getattr(ops, name).default, (*(t(2, 9, 3) for _ in range(signals)), t(5, 3), t(3), *end))
 
 
 def slow_conv(x, k, causal):
