@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
-#include <set>
 
 namespace signalllm::app {
 namespace {
@@ -30,7 +29,6 @@ class Config : public CLI::ConfigTOML {
 
   std::vector<CLI::ConfigItem> from_config(std::istream& in) const override {
     std::vector<CLI::ConfigItem> kept;
-    std::set<std::string> seen;
     skip_mark(in);
     for (auto item : CLI::ConfigTOML::from_config(in)) {
       if (item.name == "++" || item.name == "--" ||
@@ -47,10 +45,12 @@ class Config : public CLI::ConfigTOML {
                 did_you_mean(item.name, option_names(app_))),
             CLI::ExitCodes::ConfigError);
       }
-      if (!seen.insert(item.name).second) {
+      // CLI11 joins what keys of one name say; no option of ours is a list.
+      if (item.inputs.size() > 1) {
         throw CLI::ConfigError(
             fmt::format(
-                "key '{}' stands twice in the configuration file", item.name),
+                "key '{}' stands twice in the configuration file, or is a list",
+                item.name),
             CLI::ExitCodes::ConfigError);
       }
       kept.push_back(std::move(item));
