@@ -1,5 +1,7 @@
 #include <signalllm/optimize.h>
 
+#include "most_threads.h"
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/detail/MPSHooksInterface.h>
@@ -29,6 +31,13 @@ MPSSetupReport setup_mps_optimizations(const MPSSetupOptions& options) {
       "setup_mps_optimizations: threads is ",
       options.threads().value_or(0),
       ", it must be at least 1");
+  TORCH_CHECK(
+      !options.threads() || *options.threads() <= most_threads(),
+      "setup_mps_optimizations: threads is ",
+      options.threads().value_or(0),
+      ", this machine takes at most ",
+      most_threads(),
+      " (four a core)");
   TORCH_CHECK(
       !options.memory_fraction() ||
           (*options.memory_fraction() >= 0 && *options.memory_fraction() <= 2),

@@ -32,4 +32,9 @@ TEST_F(OptimizeSetupTest, SaysWhatItFoundAndSetsWhatIsAsked) {
         setup_mps_optimizations(MPSSetupOptions().threads(0));
       }).find("threads is 0, it must be at least 1"),
       std::string::npos);
+  EXPECT_NE(
+      message_of([] {
+        setup_mps_optimizations(MPSSetupOptions().threads(100000));
+      }).find("threads is 100000, this machine takes at most"),
+      std::string::npos);
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 
 namespace signalllm::app {
 namespace {
@@ -28,6 +29,7 @@ class Config : public CLI::ConfigTOML {
 
   std::vector<CLI::ConfigItem> from_config(std::istream& in) const override {
     std::vector<CLI::ConfigItem> kept;
+    skip_mark(in);
     for (auto item : CLI::ConfigTOML::from_config(in)) {
       if (item.name == "++" || item.name == "--" ||
           (!item.parents.empty() && item.parents[0] != command_)) {
@@ -43,15 +45,43 @@ class Config : public CLI::ConfigTOML {
                 did_you_mean(item.name, option_names(app_))),
             CLI::ExitCodes::ConfigError);
       }
+      // CLI11 joins what keys of one name say; no option of ours is a list.
+      if (item.inputs.size() > 1) {
+        throw CLI::ConfigError(
+            fmt::format(
+                "key '{}' stands twice in the configuration file, or is a list",
+                item.name),
+            CLI::ExitCodes::ConfigError);
+      }
       kept.push_back(std::move(item));
     }
     return kept;
   }
 
  private:
+  /// Editors on Windows begin a file with UTF-8's byte order mark.
+  static void skip_mark(std::istream& in) {
+    char head[3] = {};
+    const auto start = in.tellg();
+    if (!in.read(head, 3) || std::memcmp(head, "\xEF\xBB\xBF", 3) != 0) {
+      in.clear();
+      in.seekg(start);
+    }
+  }
+
   const CLI::App& app_;
   std::string command_;
 };
+
+/// What CLI11 says of an option given twice is "At Most 1 required but
+/// received 2".
+std::string explained(const CLI::ParseError& error) {
+  std::string text = error.what();
+  const auto end = text.find(": At Most 1 required but received ");
+  return end == std::string::npos ? text
+                                  : text.substr(0, end) + " is given " +
+          text.substr(text.rfind(' ') + 1) + " times; once is allowed";
+}
 
 /// CLI11's help without the environment's names, which the footer explains.
 class Formatter : public CLI::Formatter {
@@ -127,7 +157,11 @@ std::optional<int> CommandLine::parse(const Words& words) {
       }
     }
     fmt::print(
-        stderr, "{}: {}{}\n", app_.get_name(), one_line(error.what()), hint);
+        stderr,
+        "{}: {}{}\n",
+        app_.get_name(),
+        one_line(explained(error)),
+        hint);
     return usage_error;
   }
   return std::nullopt;

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <type_traits>
 
 namespace signalllm::app {
 
@@ -29,10 +30,19 @@ class CommandLine {
       const std::string& name,
       T& value,
       const std::string& help) {
-    return app_.add_option("--" + name, value, help)
-        ->group(group)
-        ->envname(environment_name(name))
-        ->capture_default_str();
+    auto* option = app_.add_option("--" + name, value, help)
+                       ->group(group)
+                       ->envname(environment_name(name))
+                       ->capture_default_str();
+    if constexpr (std::is_unsigned_v<T> && !std::is_same_v<T, bool>) {
+      // Read as a number without a sign, -1 would become 2^64 - 1.
+      option->check([](const std::string& text) {
+        return text.find('-') == std::string::npos
+            ? std::string()
+            : "is " + text + "; at least 0";
+      });
+    }
+    return option;
   }
 
   /// Adds `--name` that takes no value.

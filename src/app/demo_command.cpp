@@ -117,6 +117,13 @@ int run_demo(const Words& words) {
     settings.data = torch_package();
     settings.extensions = ".py";
   } else {
+    TORCH_CHECK(
+        std::filesystem::is_regular_file(settings.data) ||
+            std::filesystem::is_directory(settings.data) ||
+            !std::filesystem::exists(settings.data),
+        "demo reads its text several times, and --data ",
+        settings.data,
+        " is a pipe; signalllm train takes one, or a file");
     settings.data =
         std::filesystem::absolute(settings.data).lexically_normal().string();
   }

@@ -1,6 +1,8 @@
 #include "app/command.h"
 #include "app/command_line.h"
+#include "app/memory.h"
 #include "app/progress.h"
+#include "app/run_text.h"
 #include "app/session.h"
 
 #include <signalllm/nn/spectral_gap_analyzer.h>
@@ -65,11 +67,28 @@ int run_eval(const Words& words) {
     settings.valid_fraction = 0;
   }
   const auto corpus = read_text(settings);
+  if (text.empty()) {
+    // What is held out of another text may have been learned.
+    check_text(
+        training::RunFolder(run),
+        corpus,
+        settings.data,
+        "--data names a text to score");
+  }
   const auto& scored = text.empty() ? corpus.valid : corpus.train;
   TORCH_CHECK(
       !scored.empty(), "the run held out no text; --data names one to score");
   const auto tokens = trained.tokenizer->encode(scored);
   const data::ConsecutiveWindows windows(tokens, settings.context);
+  check_memory(
+      scoring_bytes(
+          trained.model->options,
+          trained.model->num_parameters(),
+          std::min(batch, windows.size()),
+          settings.context),
+      batch,
+      settings.context,
+      trained.model->parameters().front().device());
   const auto result = training::evaluate(
       *trained.model,
       [&](const at::Tensor& inputs) { return trained.model->forward(inputs); },

@@ -1,5 +1,7 @@
 #include "app/command.h"
 #include "app/command_line.h"
+#include "app/memory.h"
+#include "app/run_text.h"
 #include "app/session.h"
 
 #include <signalllm/evolution.h>
@@ -26,11 +28,11 @@ constexpr const char* evolve_examples =
 class Trial {
  public:
   explicit Trial(const Settings& settings)
-      : settings_(settings), device_(choose_device(settings.device)) {
-    const auto corpus = read_text(settings);
+      : settings_(settings), device_(choose_device(settings.device)),
+        corpus_(read_text(settings)) {
     tokenizer_ =
-        data::make_tokenizer(settings.tokenizer, corpus.train + corpus.valid);
-    const auto tokens = tokenizer_->encode(corpus.train);
+        data::make_tokenizer(settings.tokenizer, corpus_.train + corpus_.valid);
+    const auto tokens = tokenizer_->encode(corpus_.train);
     const auto judged = tokens.numel() / 10;
     TORCH_CHECK(
         judged > settings.context,
@@ -40,6 +42,16 @@ class Trial {
         settings.context);
     learned_ = tokens.slice(0, 0, tokens.numel() - judged);
     judged_ = tokens.slice(0, tokens.numel() - judged);
+    const auto model = options();
+    check_memory(
+        training_bytes(settings_, model, SignalLLM(model)->num_parameters()),
+        settings_.batch,
+        settings_.context,
+        device_);
+  }
+
+  const data::Corpus& corpus() const {
+    return corpus_;
   }
 
   SignalLLMOptions options() const {
@@ -75,6 +87,7 @@ class Trial {
  private:
   Settings settings_;
   c10::Device device_;
+  data::Corpus corpus_;
   std::shared_ptr<data::Tokenizer> tokenizer_;
   at::Tensor learned_, judged_;
 };
@@ -127,8 +140,13 @@ int run_evolve(const Words& words) {
                                  : settings.out);
   if (resume) {
     folder.check_exists();
+    const auto given = settings;
     settings = settings_from_json(
         folder.read_text("config.json"), folder.file("config.json"));
+    if (has_text_record(folder)) { // it may have moved
+      settings.data = line.given("data") ? given.data : settings.data;
+      settings.valid = line.given("valid") ? given.valid : settings.valid;
+    }
   }
   check(settings);
   // Those of the search that goes on: sums depend on them.
@@ -138,11 +156,19 @@ int run_evolve(const Words& words) {
     settings.data = std::filesystem::absolute(settings.data).string();
   }
   const Trial trial(settings);
+  if (resume) {
+    check_text(
+        folder,
+        trial.corpus(),
+        settings.data,
+        "--data names the old one; another text is another search");
+  }
   auto search = resume
       ? HRFEvoController::from_json(folder.read_text("evolution.json"), trial)
       : HRFEvoController(evo.population(population).seed(settings.seed), trial);
   if (!resume) {
     folder.create();
+    record_text(folder, trial.corpus());
     folder.write_text("config.json", to_json(settings, trial.options()));
   }
   fmt::print(" gen   id  family   taps levels bits/byte  mul-adds    time\n");

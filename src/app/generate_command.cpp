@@ -7,9 +7,25 @@
 
 #include <c10/util/Exception.h>
 
+#include <iostream>
+#include <iterator>
 #include <random>
+#include <string>
 
 namespace signalllm::app {
+
+namespace {
+
+/// All of it, without UTF-8's byte order mark.
+std::string read_standard_input() {
+  std::string text(
+      std::istreambuf_iterator<char>(std::cin),
+      std::istreambuf_iterator<char>());
+  TORCH_CHECK(!text.empty(), "--prompt - reads standard input, which is empty");
+  return text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
+}
+
+} // namespace
 
 int run_generate(const Words& words) {
   std::string run, device = "auto", prompt = "\n";
@@ -23,7 +39,11 @@ int run_generate(const Words& words) {
       "  signalllm generate --run runs/book --tokens 1000 --temperature 0.7 "
       "--top-p 0.95 --seed 1\n");
   line.add("Options", "run", run, "folder of the run");
-  line.add("Options", "prompt", prompt, "what the text begins with");
+  line.add(
+      "Options",
+      "prompt",
+      prompt,
+      "what the text begins with; - reads standard input");
   line.add("Options", "tokens", tokens, "how many to write");
   line.add(
       "Options",
@@ -48,6 +68,10 @@ int run_generate(const Words& words) {
   TORCH_CHECK(top_k >= 0, "--top-k is ", top_k, "; at least 0");
   TORCH_CHECK(
       top_p > 0 && top_p <= 1, "--top-p is ", top_p, "; above 0, at most 1");
+  TORCH_CHECK(seed >= -1, "--seed is ", seed, "; at least 0, or -1");
+  if (prompt == "-") {
+    prompt = read_standard_input();
+  }
   set_threads(threads);
   auto trained = load_run(run, choose_device(device));
   std::random_device entropy;

@@ -1,5 +1,7 @@
 #include "app/session.h"
 
+#include "most_threads.h"
+
 #include <signalllm/optimize.h>
 
 #include <ATen/Context.h>
@@ -37,6 +39,13 @@ c10::Device choose_device(const std::string& name) {
 
 void set_threads(int64_t threads) {
   TORCH_CHECK(threads >= 0, "--threads is ", threads, "; at least 0");
+  TORCH_CHECK(
+      threads <= most_threads(),
+      "--threads is ",
+      threads,
+      ", but this machine takes at most ",
+      most_threads(),
+      " (four a core), or 0 for all cores");
   if (threads > 0) {
     at::set_num_threads(static_cast<int>(threads));
   }

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <sstream>
 #include <type_traits>
 
@@ -83,6 +84,7 @@ SignalLLMOptions model_options(const Settings& s, int64_t vocab_size) {
                     .dropout(s.dropout)
                     .describe();
   std::istringstream further(s.model);
+  std::set<std::string> given;
   for (std::string item; std::getline(further, item, ',');) {
     const auto equals = item.find('=');
     TORCH_CHECK(
@@ -90,7 +92,9 @@ SignalLLMOptions model_options(const Settings& s, int64_t vocab_size) {
         "--model wants name=value, separated by commas, got '",
         item,
         "'");
-    values[item.substr(0, equals)] = item.substr(equals + 1);
+    const auto name = item.substr(0, equals);
+    TORCH_CHECK(given.insert(name).second, "--model gives '", name, "' twice");
+    values[name] = item.substr(equals + 1);
   }
   return SignalLLMOptions::parse(values);
 }

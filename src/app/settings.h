@@ -54,6 +54,9 @@ struct Settings {
   int64_t evaluate_every = 500;
   int64_t checkpoint_every = 500;
   int64_t keep = 2;
+
+  /// Go on although the text has changed: said anew each time, in no file.
+  bool force_data = false;
 };
 
 /// Groups of settings; what a resumed run may not change comes first.

@@ -1,5 +1,6 @@
 #include "app/command.h"
 #include "app/command_line.h"
+#include "app/run_text.h"
 #include "app/training_run.h"
 
 #include <c10/util/Exception.h>
@@ -29,6 +30,11 @@ std::optional<int> parse(const Words& words, Settings& settings) {
       [&](const char* group, const char* name, auto& value, const char* help) {
         line.add(group, name, value, help);
       });
+  line.flag(
+      run_group,
+      "force-data",
+      settings.force_data,
+      "with --resume: go on although the text is another now");
   return line.parse(words);
 }
 
@@ -55,13 +61,14 @@ Settings recorded(const training::RunFolder& folder) {
 }
 
 /// The settings of the run, with what the words say on top. Text and model
-/// must stay what they were.
+/// must stay what they were; the text may have moved, which its checksum tells.
 Settings resumed(const Words& words, const std::string& path) {
   const training::RunFolder folder(path);
   folder.check_exists();
   const auto before = recorded(folder);
   auto settings = before;
   parse(words, settings);
+  const bool may_move = has_text_record(folder);
   compare(
       before,
       settings,
@@ -69,8 +76,10 @@ Settings resumed(const Words& words, const std::string& path) {
           const std::string& name,
           const auto& then,
           const auto& now) {
+        const bool moves = may_move && (name == "data" || name == "valid");
         TORCH_CHECK(
-            group != data_group && group != model_group && name != "seed",
+            moves ||
+                (group != data_group && group != model_group && name != "seed"),
             "--",
             name,
             " of the run in ",

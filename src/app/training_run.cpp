@@ -1,7 +1,9 @@
 #include "app/training_run.h"
 
 #include "app/external.h"
+#include "app/memory.h"
 #include "app/progress.h"
+#include "app/run_text.h"
 
 #include <signalllm/training/interrupt.h>
 
@@ -48,6 +50,13 @@ TrainingRun::TrainingRun(const Settings& settings)
     lock_ = folder_.reopen();
   }
   corpus_ = read_text(settings_);
+  if (resume && !settings_.force_data) {
+    check_text(
+        folder_,
+        corpus_,
+        settings_.data,
+        "--data names the old one, --force-data goes on with this one");
+  }
   tokenizer_ = tokenizer_of(settings_, corpus_);
   train_tokens_ = tokenizer_->encode(corpus_.train);
   valid_tokens_ = tokenizer_->encode(corpus_.valid);
@@ -70,6 +79,11 @@ TrainingRun::TrainingRun(const Settings& settings)
             folder_.read_text("config.json"), folder_.file("config.json"))
       : model_options(settings_, tokenizer_->vocab_size());
   model_ = make_model(options, device_);
+  check_memory(
+      training_bytes(settings_, options, model_->num_parameters()),
+      settings_.batch,
+      settings_.context,
+      device_);
   if (!resume) {
     lock_ = folder_.create();
     folder_.write_text("tokenizer.json", tokenizer_->to_json());
@@ -78,6 +92,10 @@ TrainingRun::TrainingRun(const Settings& settings)
 }
 
 void TrainingRun::write_settings() const {
+  if (settings_.resume.empty() || settings_.force_data ||
+      !has_text_record(folder_)) {
+    record_text(folder_, corpus_);
+  }
   folder_.write_text("config.toml", to_toml(settings_));
   // The last: where it is there is a run.
   folder_.write_text("config.json", to_json(settings_, model_->options));

@@ -44,9 +44,27 @@ void refuse_compressed(const fs::path& path, std::string_view start) {
   }
 }
 
+/// A pipe, a terminal, a device: nobody knows its size before its end.
+std::string read_stream(std::istream& in, int64_t limit) {
+  std::string text;
+  std::vector<char> piece(1 << 16);
+  while (static_cast<int64_t>(text.size()) < limit) {
+    const auto left = limit - static_cast<int64_t>(text.size());
+    in.read(
+        piece.data(),
+        std::min<int64_t>(left, static_cast<int64_t>(piece.size())));
+    if (in.gcount() == 0) {
+      break;
+    }
+    text.append(piece.data(), static_cast<std::size_t>(in.gcount()));
+  }
+  return text;
+}
+
 std::string read_file(const fs::path& path, int64_t limit) {
   std::error_code error;
-  const auto size = fs::file_size(path, error);
+  const bool regular = fs::is_regular_file(path, error);
+  const auto size = regular ? fs::file_size(path, error) : 0;
   std::ifstream in(path, std::ios::binary);
   TORCH_CHECK(
       !error && in,
@@ -54,15 +72,33 @@ std::string read_file(const fs::path& path, int64_t limit) {
       path.string(),
       ": ",
       error ? error.message() : std::strerror(errno));
-  std::string text(std::min<uintmax_t>(size, limit), '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  TORCH_CHECK(
-      in.gcount() == static_cast<std::streamsize>(text.size()),
-      "read_corpus: cannot read ",
-      path.string(),
-      ": it ends early");
+  std::string text;
+  if (regular) {
+    text.resize(std::min<uintmax_t>(size, limit));
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    TORCH_CHECK(
+        in.gcount() == static_cast<std::streamsize>(text.size()),
+        "read_corpus: cannot read ",
+        path.string(),
+        ": it ends early");
+  } else {
+    text = read_stream(in, limit);
+    TORCH_CHECK(
+        !in.bad(),
+        "read_corpus: cannot read ",
+        path.string(),
+        ": ",
+        std::strerror(errno));
+  }
   refuse_compressed(path, text);
   return text;
+}
+
+/// Without UTF-8's byte order mark, which is no part of the text.
+void drop_mark(std::string& text) {
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    text.erase(0, 3);
+  }
 }
 
 uint64_t fnv1a(std::string_view text) {
@@ -118,7 +154,9 @@ std::string read_folder(
         static_cast<int64_t>(fs::file_size(root / file)) > left) {
       continue;
     }
-    text += read_file(root / file, unlimited);
+    auto next = read_file(root / file, unlimited);
+    drop_mark(next);
+    text += next;
     ++count;
   }
   TORCH_CHECK(
@@ -154,6 +192,7 @@ std::string read_path(
   if (static_cast<int64_t>(text.size()) == limit) {
     text.resize(last_character(text)); // the limit may have cut it in two
   }
+  drop_mark(text);
   return text;
 }
 

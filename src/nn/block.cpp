@@ -40,6 +40,35 @@ torch::Tensor cast_once(const torch::Tensor& x) {
       : x;
 }
 
+/// What the chosen attention does not have would change nothing.
+void check_attention_options(const WaveletTransformerBlockOptions& options) {
+  const auto refuse = [&](bool given, const char* name, auto shown) {
+    TORCH_CHECK(
+        !given,
+        "WaveletTransformerBlock: ",
+        name,
+        " is ",
+        shown,
+        ", but attention=",
+        to_string(options.attention()),
+        " has no such option; it belongs to attention=",
+        options.attention() == AttentionKind::Wavelet ? "frequency"
+                                                      : "wavelet");
+  };
+  if (options.attention() == AttentionKind::Wavelet) {
+    refuse(options.ricker(), "ricker", "true");
+    return;
+  }
+  const WaveletTransformerBlockOptions standard(1, 1);
+  refuse(options.qk_norm(), "qk_norm", "true");
+  refuse(options.window() != standard.window(), "window", options.window());
+  refuse(options.opened() != standard.opened(), "opened", options.opened());
+  refuse(
+      options.attention_filter() != standard.attention_filter(),
+      "attention_filter",
+      to_string(options.attention_filter()));
+}
+
 } // namespace
 
 int64_t WaveletTransformerBlockOptions::attention_width() const {
@@ -64,6 +93,7 @@ WaveletTransformerBlockImpl::WaveletTransformerBlockImpl(
       "WaveletTransformerBlock: attention_fraction is ",
       options.attention_fraction(),
       ", allowed are 0 to 1");
+  check_attention_options(options);
   reset();
 }
 

@@ -2,6 +2,7 @@
 
 #include "ops/causal_bank.h"
 #include "ops/causal_filter.h"
+#include "ops/checks.h"
 #include "ops/signal.h"
 
 #include <ATen/Functions.h>
@@ -37,6 +38,8 @@ void check_causal_filter(
     const at::Tensor& input,
     const at::Tensor& taps,
     int64_t parts) {
+  check_dense(op, "input", input);
+  check_dense(op, "taps", taps);
   TORCH_CHECK(
       at::isFloatingType(input.scalar_type()) && input.dim() == 3 &&
           input.size(1) >= 1,

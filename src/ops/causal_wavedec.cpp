@@ -2,6 +2,7 @@
 
 #include "ops/causal_bank.h"
 #include "ops/causal_wavedec.h"
+#include "ops/checks.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
@@ -44,19 +45,6 @@ at::Tensor detail::causal_wavedec_backward_filter(
   return op.call(grads, input, lo, dim);
 }
 
-namespace {
-
-void check_causal_level(std::string_view op, int64_t level) {
-  TORCH_CHECK(
-      level >= 0 && level < 62,
-      op,
-      ": level ",
-      level,
-      " is not allowed; 0 to 61");
-}
-
-} // namespace
-
 Signal check_causal_wavedec(
     std::string_view op,
     const at::Tensor& input,
@@ -65,7 +53,7 @@ Signal check_causal_wavedec(
     int64_t dim) {
   const auto s = check_signal(op, input, dim);
   check_filter(op, "lo", lo, input, s);
-  check_causal_level(op, level);
+  check_level_from(op, level, 0);
   return s;
 }
 
@@ -75,6 +63,7 @@ Signal check_causal_grads(
     const at::Tensor& lo,
     int64_t dim) {
   TORCH_CHECK(!grads.empty(), op, ": the list of gradients is empty");
+  check_alike(op, "grads", grads);
   const auto levels = static_cast<int64_t>(grads.size()) - 1;
   const auto s = check_causal_wavedec(op, grads[0], lo, levels, dim);
   for (const auto& g : grads) {
@@ -179,7 +168,7 @@ std::vector<at::Tensor> causal_wavedec_meta(
     int64_t level,
     int64_t dim) {
   check_symbolic("causal_wavedec", input, dim, {{"lo", lo}});
-  check_causal_level("causal_wavedec", level);
+  check_level_from("causal_wavedec", level, 0);
   std::vector<at::Tensor> out;
   for (int64_t j = 0; j <= level; ++j) {
     out.push_back(at::empty_symint(input.sym_sizes(), input.options()));

@@ -2,6 +2,7 @@
 
 #include "ops/causal_bank.h"
 #include "ops/causal_wavelet_filter.h"
+#include "ops/checks.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
@@ -64,14 +65,15 @@ Signal check_causal_wavelet_filter(
     int64_t dim) {
   const auto s = check_signal(op, input, dim);
   check_filters(op, "lo", lo, "hi", hi, input, s, false);
+  check_dense(op, "weight", weight);
   TORCH_CHECK(
       weight.dim() == 2 &&
           (weight.size(0) == 1 || weight.size(0) == s.channels) &&
-          weight.size(1) >= 2 && weight.size(1) < 64,
+          weight.size(1) >= 2 && weight.size(1) <= kMaxLevels + 2,
       op,
       ": weight must be [channels or 1, J + 2] with the ",
       s.channels,
-      " channels of the input's last axis and 0 <= J < 62, got ",
+      " channels of the input's last axis and 0 <= J <= 61, got ",
       weight.sizes());
   TORCH_CHECK(
       weight.scalar_type() == lo.scalar_type() &&
@@ -226,6 +228,13 @@ at::Tensor same_meta(
       input,
       dim,
       {{"lo", lo}, {"hi", hi}, {"weight", weight}});
+  const auto columns = weight.sym_size(-1).maybe_as_int().value_or(2);
+  TORCH_CHECK(
+      columns >= 2 && columns <= kMaxLevels + 2,
+      "causal_wavelet_filter: weight has ",
+      columns,
+      " columns; J + 2 with 0 <= J <= ",
+      kMaxLevels);
   return at::empty_symint(input.sym_sizes(), input.options());
 }
 

@@ -1,5 +1,6 @@
 #include <signalllm/ops/fourier_taps.h>
 
+#include "ops/checks.h"
 #include "ops/fourier_taps.h"
 #include "ops/signal.h"
 
@@ -55,6 +56,7 @@ void check_fourier_taps(
     const at::Tensor& log_decay,
     const at::Tensor& frequency,
     int64_t period) {
+  check_dense(op, "terms", terms);
   TORCH_CHECK(
       at::isFloatingType(terms.scalar_type()) && terms.dim() == 2 &&
           terms.size(0) % 2 == 1,
@@ -64,6 +66,7 @@ void check_fourier_taps(
       " ",
       terms.sizes());
   const auto check = [&](std::string_view name, const at::Tensor& t) {
+    check_dense(op, name, t);
     TORCH_CHECK(
         t.dim() == 1 && t.size(0) == terms.size(1) &&
             t.device() == terms.device(),

@@ -1,5 +1,6 @@
 #include <signalllm/ops/gated_fft_conv.h>
 
+#include "ops/checks.h"
 #include "ops/gated_fft_conv.h"
 #include "ops/signal.h"
 
@@ -45,6 +46,7 @@ void check_gated_fft_conv(
     const std::optional<at::Tensor>& skip) {
   check_fft_conv(op, input, kernel, skip, true);
   const auto check = [&](std::string_view name, const at::Tensor& gate) {
+    check_dense(op, name, gate);
     TORCH_CHECK(
         gate.sizes() == input.sizes() &&
             gate.scalar_type() == input.scalar_type() &&

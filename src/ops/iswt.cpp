@@ -1,5 +1,6 @@
 #include <signalllm/ops/iswt.h>
 
+#include "ops/checks.h"
 #include "ops/circular_bank.h"
 #include "ops/swt.h"
 
@@ -31,17 +32,12 @@ SwtPlan plan_iswt(
     int64_t dim) {
   TORCH_CHECK(
       !coeffs.empty(), op, ": coeffs is empty; it must hold at least cA");
+  check_alike(op, "coeffs", coeffs);
   SwtPlan plan;
   plan.signal = check_signal(op, coeffs[0], dim);
   check_filters(op, lo_name, lo, hi_name, hi, coeffs[0], plan.signal, true);
   plan.taps = lo.size(-1);
   plan.levels = static_cast<int64_t>(coeffs.size()) - 1;
-  TORCH_CHECK(
-      plan.levels < 62,
-      op,
-      ": coeffs holds ",
-      plan.levels,
-      " levels; allowed are 0 to 61");
   for (size_t i = 1; i < coeffs.size(); ++i) {
     const auto& c = coeffs[i];
     TORCH_CHECK(
@@ -101,6 +97,7 @@ at::Tensor iswt_meta(
     int64_t dim) {
   TORCH_CHECK(
       !coeffs.empty(), "iswt: coeffs is empty; it must hold at least cA");
+  check_alike("iswt", "coeffs", coeffs);
   check_symbolic(
       "iswt", coeffs[0], dim, {{"rec_lo", rec_lo}, {"rec_hi", rec_hi}});
   return at::empty_symint(coeffs[0].sym_sizes(), coeffs[0].options());

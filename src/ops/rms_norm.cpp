@@ -1,5 +1,6 @@
 #include <signalllm/ops/rms_norm.h>
 
+#include "ops/checks.h"
 #include "ops/rms_norm.h"
 #include "ops/signal.h"
 
@@ -32,6 +33,7 @@ void check_rms_norm(
     std::string_view op,
     const at::Tensor& input,
     double epsilon) {
+  check_dense(op, "input", input);
   TORCH_CHECK(
       at::isFloatingType(input.scalar_type()) && input.dim() >= 1 &&
           input.sym_size(-1) >= 1,

@@ -1,5 +1,7 @@
 #include "ops/signal.h"
 
+#include "ops/checks.h"
+
 #include <c10/util/Exception.h>
 
 namespace signalllm::ops {
@@ -14,6 +16,7 @@ namespace {
 
 /// `dim` counted from the front.
 int64_t check_axis(std::string_view op, const at::Tensor& input, int64_t dim) {
+  check_dense(op, "input", input);
   TORCH_CHECK(
       at::isFloatingType(input.scalar_type()),
       op,
@@ -41,6 +44,7 @@ void check_device(
     std::string_view argument,
     const at::Tensor& tensor,
     const at::Tensor& input) {
+  check_dense(op, argument, tensor);
   TORCH_CHECK(
       tensor.device() == input.device(),
       op,
@@ -175,12 +179,7 @@ void check_filters(
 }
 
 void check_level(std::string_view op, int64_t level) {
-  TORCH_CHECK(
-      level >= -1,
-      op,
-      ": level ",
-      level,
-      " is not allowed; 0 or more, or -1 for the largest useful level");
+  check_level_from(op, level, -1);
 }
 
 std::vector<int64_t> analysis_lengths(

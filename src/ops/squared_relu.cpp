@@ -1,5 +1,6 @@
 #include <signalllm/ops/squared_relu.h>
 
+#include "ops/checks.h"
 #include "ops/signal.h"
 #include "ops/squared_relu.h"
 
@@ -28,6 +29,7 @@ at::Tensor detail::squared_relu_backward(
 }
 
 void check_squared_relu(std::string_view op, const at::Tensor& input) {
+  check_dense(op, "input", input);
   TORCH_CHECK(
       at::isFloatingType(input.scalar_type()),
       op,

@@ -46,12 +46,7 @@ SwtPlan plan_swt(
   plan.signal = check_signal(op, input, dim);
   check_filters(
       op, "dec_lo", dec_lo, "dec_hi", dec_hi, input, plan.signal, true);
-  TORCH_CHECK(
-      level >= -1 && level < 62,
-      op,
-      ": level ",
-      level,
-      " is not allowed; 0 to 61, or -1 for the largest useful level");
+  check_level(op, level);
   plan.taps = dec_lo.size(-1);
   plan.levels = level == -1 ? max_level(plan.signal.length, plan.taps) : level;
   return plan;

@@ -1,5 +1,6 @@
 #include <signalllm/ops/tree_attention.h>
 
+#include "ops/checks.h"
 #include "ops/signal.h"
 #include "ops/tree_attention.h"
 
@@ -44,6 +45,7 @@ void check_symbolic_tree(
     const at::Tensor& key,
     const at::Tensor& value,
     int64_t window) {
+  check_dense(op, "query", query);
   TORCH_CHECK(
       at::isFloatingType(query.scalar_type()) && query.dim() == 4,
       op,
@@ -53,6 +55,7 @@ void check_symbolic_tree(
       " of rank ",
       query.dim());
   const auto check = [&](std::string_view name, const at::Tensor& x) {
+    check_dense(op, name, x);
     TORCH_CHECK(
         x.scalar_type() == query.scalar_type() &&
             x.device() == query.device() && x.dim() == 4,

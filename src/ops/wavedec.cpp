@@ -1,5 +1,6 @@
 #include <signalllm/ops/wavedec.h>
 
+#include "ops/checks.h"
 #include "ops/filter_bank.h"
 #include "ops/wavedec.h"
 
@@ -93,6 +94,7 @@ WavedecPlan plan_coefficients(
     std::string_view mode,
     int64_t dim) {
   TORCH_CHECK(!coeffs.empty(), op, ": the list of coefficients is empty");
+  check_alike(op, "coefficient", coeffs);
   WavedecPlan plan;
   plan.signal = check_signal(op, coeffs[0], dim);
   plan.signal.length = length;

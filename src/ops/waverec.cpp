@@ -1,5 +1,6 @@
 #include <signalllm/ops/waverec.h>
 
+#include "ops/checks.h"
 #include "ops/filter_bank.h"
 #include "ops/waverec.h"
 
@@ -72,6 +73,7 @@ void fill_lengths(
     std::string_view op,
     at::IntArrayRef lengths,
     WaverecPlan& plan) {
+  check_levels_of(op, "lengths", lengths.size());
   const int64_t levels = static_cast<int64_t>(lengths.size()) - 1;
   plan.approximation = lengths[0];
   plan.lengths.assign(levels + 1, 0);
@@ -116,6 +118,7 @@ WaverecPlan plan_waverec(
     int64_t dim) {
   TORCH_CHECK(
       !coeffs.empty(), op, ": coeffs is empty; it must hold at least cA");
+  check_alike(op, "coeffs", coeffs);
   WaverecPlan plan;
   plan.signal = check_signal(op, coeffs[0], dim);
   check_filters(
@@ -337,6 +340,7 @@ at::Tensor waverec_meta(
   const auto mode = parse_mode("waverec", mode_name);
   TORCH_CHECK(
       !coeffs.empty(), "waverec: coeffs is empty; it must hold at least cA");
+  check_alike("waverec", "coeffs", coeffs);
   const auto d = check_symbolic(
       "waverec", coeffs[0], dim, {{"rec_lo", rec_lo}, {"rec_hi", rec_hi}});
   for (const auto& c : coeffs) {
@@ -365,6 +369,7 @@ std::vector<at::Tensor> backward_input_meta(
     c10::SymIntArrayRef lengths,
     std::string_view,
     int64_t dim) {
+  check_levels_of("waverec_backward_input", "lengths", lengths.size());
   auto sizes = grad.sym_sizes().vec();
   std::vector<at::Tensor> out;
   for (const auto& length : lengths) {

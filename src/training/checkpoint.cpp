@@ -46,7 +46,12 @@ int64_t step_of(const std::string& name) {
 /// A file that a run has from its first second, or that a killed process left.
 bool is_of_a_beginning(const std::string& name) {
   static const std::vector<std::string> names{
-      ".lock", "config.json", "config.toml", "tokenizer.json", "log.jsonl"};
+      ".lock",
+      "config.json",
+      "config.toml",
+      "tokenizer.json",
+      "text.json",
+      "log.jsonl"};
   return name.starts_with(temporary) ||
       name.find(".tmp-") != std::string::npos ||
       std::find(names.begin(), names.end(), name) != names.end();

@@ -56,9 +56,12 @@ class Program {
   }
 
   /// Starts it; what it says goes to files in the folder, or to `out`.
-  pid_t start(std::vector<std::string> words, const std::string& out = "")
-      const {
-    words.insert(words.begin(), path());
+  /// `program` is another to start in its place.
+  pid_t start(
+      std::vector<std::string> words,
+      const std::string& out = "",
+      const std::string& program = path()) const {
+    words.insert(words.begin(), program);
     std::vector<char*> arguments;
     for (auto& word : words) {
       arguments.push_back(word.data());

@@ -144,6 +144,123 @@ TEST_F(App, TrainsScoresAndWrites) {
   EXPECT_TRUE(unknown.complains("U+20AC")) << unknown.error;
 }
 
+TEST_F(App, ReadsPipes) {
+  const auto run = folder_ / "run";
+  const auto through = [&](const std::string& text,
+                           std::vector<std::string> words) {
+    folder_.write("piped", text);
+    words.insert(
+        words.begin(), {"-c", "file=$1; shift; cat \"$file\" | \"$@\"", "sh"});
+    words.insert(words.begin() + 3, {folder_ / "piped", Program::path()});
+    return program_.finish(program_.start(words, "", "/bin/sh"));
+  };
+  const auto trained = through(
+      folder_.read("text.txt"),
+      tiny({"--data", "/dev/stdin", "--out", run, "--steps", "2"}));
+  ASSERT_EQ(trained.code, 0) << trained.error;
+  // The same text from where it lies.
+  const auto resumed =
+      program_({"train", "--resume", run, "--data", text_, "--steps", "3"});
+  EXPECT_EQ(resumed.code, 0) << resumed.error;
+  const auto written = through(
+      "\xEF\xBB\xBFline",
+      {"generate",
+       "--run",
+       run,
+       "--prompt",
+       "-",
+       "--tokens",
+       "3",
+       "--temperature",
+       "0"});
+  ASSERT_EQ(written.code, 0) << written.error;
+  EXPECT_EQ(written.out.substr(0, 4), "line");
+  EXPECT_TRUE(through("", {"generate", "--run", run, "--prompt", "-"})
+                  .complains("standard input, which is empty"));
+  const auto substituted = program_.finish(program_.start(
+      {"-c",
+       "text=$1; shift; exec \"$@\" --data <(cat \"$text\")",
+       "bash",
+       text_,
+       Program::path(),
+       "train",
+       "--resume",
+       run,
+       "--steps",
+       "4"},
+      "",
+      "/bin/bash"));
+  EXPECT_EQ(substituted.code, 0) << substituted.error;
+  const auto demo = through("text", {"demo", "--data", "/dev/stdin"});
+  EXPECT_TRUE(demo.complains("is a pipe")) << demo.error;
+}
+
+TEST_F(App, PassesOverByteOrderMarks) {
+  const auto config = folder_.write(
+      "marked.toml", "\xEF\xBB\xBFsteps = 2\ntokenizer = \"chars\"\n");
+  const auto marked =
+      folder_.write("marked.txt", "\xEF\xBB\xBF" + folder_.read("text.txt"));
+  const auto run = folder_ / "run";
+  const auto trained =
+      program_(tiny({"--config", config, "--data", marked, "--out", run}));
+  ASSERT_EQ(trained.code, 0) << trained.error;
+  EXPECT_TRUE(trained.says("step 2/2")) << trained.out;
+  // The mark is no part of the text.
+  const auto resumed =
+      program_({"train", "--resume", run, "--data", text_, "--steps", "3"});
+  EXPECT_EQ(resumed.code, 0) << resumed.error;
+}
+
+TEST_F(App, TextMayMoveButNotChange) {
+  const auto run = folder_ / "run";
+  ASSERT_EQ(
+      program_(tiny({"--data", text_, "--out", run, "--steps", "2"})).code, 0);
+  const auto text = folder_.read("text.txt");
+  const auto moved = folder_.write("moved/text.txt", text);
+  const auto other = folder_.write("other.txt", "X" + text.substr(1));
+  const auto config = folder_.read("run/config.json");
+  const auto refused =
+      program_({"train", "--resume", run, "--data", other, "--steps", "4"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(refused.complains("--force-data goes on")) << refused.error;
+  EXPECT_EQ(folder_.read("run/config.json"), config);
+  const auto resumed =
+      program_({"train", "--resume", run, "--data", moved, "--steps", "4"});
+  EXPECT_EQ(resumed.code, 0) << resumed.error;
+
+  folder_.write("moved/text.txt", "X" + text.substr(1)); // where it lies
+  const auto changed = program_({"train", "--resume", run, "--steps", "6"});
+  EXPECT_EQ(changed.code, 1);
+  EXPECT_TRUE(changed.complains("when the run began")) << changed.error;
+  const auto scored = program_({"eval", "--run", run, "--threads", "1"});
+  EXPECT_EQ(scored.code, 1);
+  EXPECT_TRUE(scored.complains("--data names a text")) << scored.error;
+  const auto forced =
+      program_({"train", "--resume", run, "--steps", "6", "--force-data"});
+  EXPECT_EQ(forced.code, 0) << forced.error;
+  EXPECT_EQ(program_({"train", "--resume", run, "--steps", "7"}).code, 0);
+}
+
+TEST_F(App, RefusesWhatTheMachineCannotDo) {
+  const auto run = folder_ / "run";
+  auto words = tiny({"--data", text_, "--out", run, "--steps", "2"});
+  const auto with = [&](const std::string& name, const std::string& value) {
+    auto changed = words;
+    const auto found = std::find(changed.begin(), changed.end(), name);
+    *(found + 1) = value;
+    return program_(changed);
+  };
+  const auto threads = with("--threads", "100000");
+  EXPECT_EQ(threads.code, 1);
+  EXPECT_TRUE(threads.complains("--threads is 100000, but this machine"))
+      << threads.error;
+  const auto batch = with("--batch", "100000000000");
+  EXPECT_EQ(batch.code, 1);
+  EXPECT_TRUE(batch.complains("--batch 100000000000 of --context 16 needs"))
+      << batch.error;
+  EXPECT_FALSE(std::filesystem::exists(run));
+}
+
 TEST_F(App, ResumesToTheSameWeights) {
   const auto whole = folder_ / "whole", half = folder_ / "half";
   const auto options = [&](const std::string& out, const char* steps) {

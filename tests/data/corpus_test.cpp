@@ -115,5 +115,22 @@ TEST(Corpus, WhatCannotBeReadIsNamed) {
       "no such file"));
 }
 
+TEST(Corpus, DropsByteOrderMarks) {
+  TemporaryFolder folder;
+  folder.write(
+      "a.txt",
+      "\xEF\xBB\xBF"
+      "first\n");
+  folder.write(
+      "b.txt",
+      "\xEF\xBB\xBF"
+      "second\n");
+  const auto read = [&](const std::string& path) {
+    return data::read_corpus(data::CorpusOptions(path).valid_fraction(0)).train;
+  };
+  EXPECT_EQ(read(folder / "a.txt"), "first\n");
+  EXPECT_EQ(read(folder.path()), "first\nsecond\n");
+}
+
 } // namespace
 } // namespace signalllm::data

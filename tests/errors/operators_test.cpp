@@ -48,7 +48,39 @@ TEST(OperatorErrors, Decimated) {
               "wavedec",
               "level",
               "-2",
-              "0 or more"),
+              "0 to 61, or -1"),
+          SIGNALLLM_WRONG(
+              "more levels than 64 bits can count",
+              wavedec(x, taps, taps, 64, "zero"),
+              "wavedec",
+              "level",
+              "64",
+              "0 to 61"),
+          SIGNALLLM_WRONG(
+              "the same on the device meta",
+              wavedec(
+                  x.to(at::kMeta),
+                  taps.to(at::kMeta),
+                  taps.to(at::kMeta),
+                  1000000),
+              "wavedec",
+              "level",
+              "1000000",
+              "0 to 61"),
+          SIGNALLLM_WRONG(
+              "a sparse input",
+              wavedec(x.to_sparse(), taps, taps, 1),
+              "wavedec",
+              "input",
+              "Sparse",
+              "to_dense()"),
+          SIGNALLLM_WRONG(
+              "more coefficients than levels",
+              waverec(std::vector<at::Tensor>(63, x), taps, taps),
+              "waverec",
+              "coeffs",
+              "62 levels",
+              "0 to 61"),
           SIGNALLLM_WRONG(
               "unknown mode",
               wavedec(x, taps, taps, 1, "reflekt"),
@@ -160,7 +192,9 @@ TEST(OperatorErrors, Decimated) {
               "coefficients of two dtypes",
               waverec({d, d.to(at::kDouble)}, taps, taps),
               "waverec",
-              "Double"),
+              "coeffs[1]",
+              "Double",
+              "Float"),
           SIGNALLLM_WRONG(
               "unknown mode",
               waverec({d, d}, taps, taps, "symetric"),
@@ -236,6 +270,13 @@ TEST(OperatorErrors, Stationary) {
               "coeffs[1]",
               "[2, 8, 3]",
               "[2, 9, 3]"),
+          SIGNALLLM_WRONG(
+              "coefficients of two dtypes, the filters' the second",
+              iswt({x.to(at::kDouble), x}, taps, taps),
+              "iswt",
+              "coeffs[1]",
+              "Float",
+              "Double"),
           SIGNALLLM_WRONG(
               "odd taps",
               iswt({x, x}, odd, odd),
@@ -318,6 +359,13 @@ TEST(OperatorErrors, Causal) {
               "input",
               "length 0",
               "at least 1"),
+          SIGNALLLM_WRONG(
+              "a sparse kernel",
+              fft_conv(x, kernel.to_sparse()),
+              "fft_conv",
+              "kernel",
+              "Sparse",
+              "to_dense()"),
           SIGNALLLM_WRONG(
               "a kernel for another number of channels",
               fft_conv(x, at::zeros({9, 4})),
@@ -526,7 +574,7 @@ TEST(OperatorErrors, Wavelets) {
               "wavedec",
               "level",
               "-2",
-              "0 or more"),
+              "0 to 61, or -1"),
           SIGNALLLM_WRONG(
               "a length that is not the signal's",
               F::waverec(F::wavedec(x, "db2", 1), "db2", "reflect", -2, 8),

@@ -137,9 +137,49 @@ TEST_F(ProgramErrors, Options) {
     };
     return wrong;
   };
+  folder_.write("twice.toml", "steps = 3\nsteps = 4\n");
   expect_refused(
       "options",
       {
+          refused(
+              "an option given twice",
+              "train --steps 3 --steps 4",
+              {"train", "--steps", "2 times", "once"},
+              2),
+          refused(
+              "a key given twice in the configuration",
+              "train --config %/twice.toml",
+              {"train", "'steps'", "twice"},
+              2),
+          refused(
+              "an option of the model given twice",
+              tiny + "--model levels=2,levels=3",
+              {"--model", "'levels'", "twice"}),
+          refused(
+              "a negative seed",
+              tiny + "--seed -1",
+              {"train", "--seed", "-1", "at least 0"},
+              2),
+          refused(
+              "Ricker positions with the wavelet attention",
+              tiny + "--model ricker=true",
+              {"ricker", "true", "attention=wavelet", "attention=frequency"}),
+          refused(
+              "a window with the frequency attention",
+              tiny + "--model attention=frequency,window=8",
+              {"window", "8", "attention=frequency", "attention=wavelet"}),
+          refused(
+              "opened nodes with the frequency attention",
+              tiny + "--model attention=frequency,opened=2",
+              {"opened", "2", "attention=frequency", "attention=wavelet"}),
+          refused(
+              "the wavelet attention's filter with the frequency attention",
+              tiny + "--model attention=frequency,attention_filter=short",
+              {"attention_filter", "short", "attention=frequency"}),
+          refused(
+              "a negative seed that is not -1",
+              "generate --run %/run --seed -2",
+              {"--seed", "-2", "at least 0, or -1"}),
           refused(
               "an unknown command",
               "trian",

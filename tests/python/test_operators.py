@@ -1,4 +1,6 @@
 """Gradients, opcheck and slow references of every operator, from Python."""
+import math
+
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
@@ -67,7 +69,10 @@ CASES = {
     "fft_conv": [
         (lambda x, k, s, c=c: ops.fft_conv(x, k, s, c), lambda n=n: (leaf(2, 5, 2), leaf(n, 2), leaf(2)))
         for c, n in [(True, 5), (True, 3), (True, 8), (False, 5), (False, 2)]
-    ] + [(lambda x, k: ops.fft_conv(x, k), lambda: (leaf(2, 5, 2), leaf(5, 2)))],
+    ] + [(lambda x, k: ops.fft_conv(x, k), lambda: (leaf(2, 5, 2), leaf(5, 2)))] + [
+        (lambda x, k, s, c=c: ops.fft_conv(x, k, s, c), lambda n=n: (leaf(1, 19, 2), leaf(n, 2), leaf(2)))
+        for c, n in [(True, 17), (True, 21), (False, 18)]  # by FFT
+    ],
     "fourier_taps": [
         (lambda w, d, n=n, length=length: ops.fourier_taps(w, d, torch.tensor([1.0, 4.0]), length, n),
          lambda m=m: (leaf(2 * m + 1, 2), leaf(2)))
@@ -78,6 +83,7 @@ CASES = {
     "gated_fft_conv": [
         (ops.gated_fft_conv, lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(4, 2), leaf(2))),
         (lambda *a: ops.gated_fft_conv(*a), lambda: (leaf(2, 5, 2), leaf(2, 5, 2), leaf(2, 5, 2), leaf(5, 2))),
+        (ops.gated_fft_conv, lambda: (*(leaf(1, 18, 2) for _ in range(3)), leaf(17, 2), leaf(2))),
     ],
     "tree_attention": [
         (lambda q, k, v, w=w: ops.tree_attention(q, k, v, w)[0],
@@ -127,16 +133,16 @@ def op_samples(requires_grad):
         "causal_wavelet_filter": (t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "causal_wavelet_filter_backward_input": (t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "causal_wavelet_filter_backward_filters": (t(2, 9, 3), t(2, 9, 3), t(3), t(3), t(1, 4), -2),
-        "fft_conv": (t(2, 9, 3), t(9, 3), t(3), True),
-        "fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3), True),
+        "fft_conv": (t(2, 19, 3), t(17, 3), t(3), True),
+        "fft_conv_backward": (t(2, 19, 3), t(2, 19, 3), t(17, 3), t(3), True),
         "fourier_taps": (t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 11, 8),
         "fourier_taps_backward": (t(11, 3), t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 8),
         "rms_norm": (t(2, 9, 3), 1e-6),
         "rms_norm_backward": (t(2, 9, 3), t(2, 9, 3), 1e-6),
         "squared_relu": (t(2, 9, 3),),
         "squared_relu_backward": (t(2, 9, 3), t(2, 9, 3)),
-        "gated_fft_conv": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
-        "gated_fft_conv_backward": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(9, 3), t(3)),
+        "gated_fft_conv": (*(t(2, 19, 3) for _ in range(3)), t(17, 3), t(3)),
+        "gated_fft_conv_backward": (*(t(2, 19, 3) for _ in range(4)), t(17, 3), t(3)),
         "tree_attention": (t(2, 3, 9, 4), t(2, 3, 9, 4), t(2, 3, 9, 4), 2),
         "tree_attention_backward": (*(t(2, 3, 9, 4) for _ in range(4)),
                                     *ops.tree_attention(*(torch.zeros(2, 3, 9, 4),) * 3, 2), 2),
@@ -147,6 +153,17 @@ def op_samples(requires_grad):
 @pytest.mark.parametrize("name", list(op_samples(False)))
 def test_opcheck(name, requires_grad):
     torch.library.opcheck(getattr(ops, name).default, op_samples(requires_grad)[name])
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+@pytest.mark.parametrize("name,signals", [
+    ("fft_conv", 1), ("fft_conv_backward", 2), ("gated_fft_conv", 3), ("gated_fft_conv_backward", 4)])
+def test_opcheck_of_short_kernels(name, signals, requires_grad):
+    def t(*shape):
+        return torch.randn(*shape).requires_grad_(requires_grad)
+    end = () if name.startswith("gated") else (True,)
+    torch.library.opcheck(
+        getattr(ops, name).default, (*(t(2, 9, 3) for _ in range(signals)), t(5, 3), t(3), *end))
 
 
 def slow_conv(x, k, causal):
@@ -232,6 +249,133 @@ def test_fourier_taps_keep_only_their_parameters():
             lambda t: kept.append(t.numel()) or t, lambda t: t):
         ops.fourier_taps(a, b, s, 5000, 256).sum().backward()
     assert sum(kept) <= 33 * 64 + 2 * 64
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("taps", [1, 5, 40])
+@pytest.mark.parametrize("shape", [(0, 30, 3), (2, 30, 0), (0, 30, 0)])
+@pytest.mark.parametrize("gated", [False, True])
+def test_fft_conv_of_nothing(gated, shape, taps, device):
+    """No batch and no channels: empty results, zero gradients, twice."""
+    kw = dict(device=device, requires_grad=True, **F64)
+    signals = [torch.randn(*shape, **kw) for _ in range(3 if gated else 1)]
+    k, s = torch.randn(taps, shape[2], **kw), torch.randn(shape[2], **kw)
+    op = ops.gated_fft_conv if gated else ops.fft_conv
+    y = op(*signals, k, s)
+    assert y.shape == shape and y.device.type == device
+    leaves = [*signals, k, s]
+    grads = torch.autograd.grad(y.sum(), leaves, create_graph=True)
+    assert [g.shape for g in grads] == [t.shape for t in leaves]
+    if device == "cpu":
+        assert all(not g.any() for g in grads)
+        twice = torch.autograd.grad(sum(g.sum() for g in grads), leaves, allow_unused=True)
+        assert all(g is None or (g.shape == t.shape and not g.any()) for g, t in zip(twice, leaves))
+    if not gated and taps <= 30:
+        assert op(*signals, k, s, False).shape == shape
+
+
+def test_short_kernels_are_exactly_causal():
+    """NaN, infinity and a loud future do not reach back through 16 taps."""
+    k, s = torch.randn(16, 4), torch.randn(4)
+    x = torch.randn(2, 300, 4)
+    for future in [float("nan"), float("inf"), 1e30]:
+        z = x.clone()
+        z[:, 200:] = future
+        z.requires_grad_()
+        y = ops.fft_conv(z, k, s)
+        assert torch.equal(y[:, :200], ops.fft_conv(x, k, s)[:, :200])
+        assert torch.equal(ops.gated_fft_conv(z, z, torch.ones_like(z), k)[:, :200],
+                           ops.gated_fft_conv(x, x, torch.ones_like(x), k)[:, :200])
+        g = torch.randn_like(x)
+        g[:, 200:] = 0
+        grad, = torch.autograd.grad(y, z, g)
+        assert not grad[:, 200:].any() and grad[:, :200].isfinite().all()
+
+
+@pytest.mark.parametrize("loudness", [1, 1e3, 1e6])
+@pytest.mark.parametrize("length,taps", [(100, 17), (1000, 1000), (4096, 300)])
+def test_rounding_of_the_fft_is_within_the_documented_bound(length, taps, loudness):
+    x, k = torch.randn(2, length, 3), torch.randn(taps, 3)
+    x[:, length // 2:] *= loudness
+    error = (ops.fft_conv(x, k).double() - ops.fft_conv(x.double(), k.double())).abs().amax(1)
+    bound = 6e-8 * math.log2(length) * k.norm(dim=0) * x.norm(dim=1)
+    assert (error <= bound).all()
+
+
+def test_gradients_of_the_direct_sum_are_those_of_the_fft():
+    """The same kernel with zeros behind it goes the other way."""
+    for causal in [True, False]:
+        x, s = leaf(2, 40, 3), leaf(3)
+        k = leaf(16, 3)
+        longer = torch.cat([k, torch.zeros(5, 3, **F64)])
+        g = torch.randn(2, 40, 3, **F64)
+        a, b = (torch.autograd.grad(ops.fft_conv(x, h, s, causal), [x, k, s], g) for h in (k, longer))
+        for p, q in zip(a, b):
+            assert torch.allclose(p, q, atol=1e-12)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("level", [62, 63, 64, 10**6, 2**62])
+def test_too_many_levels_are_refused_everywhere(level, device):
+    signal, f = torch.randn(2, 9, 3, device=device), torch.randn(4, device=device)
+    for call in [lambda: ops.wavedec(signal, f, f, level, "zero"), lambda: ops.swt(signal, f, f, level),
+                 lambda: ops.causal_wavedec(signal, f, level)]:
+        with pytest.raises(RuntimeError, match=rf"level {level} is not allowed; 0 to 61"):
+            call()
+    if level > 64:
+        return
+    few = torch.randn(2, 2, 3, device=device)
+    many = [few] * (level + 1)
+    for call in [lambda: ops.waverec(many, f, f, "zero"), lambda: ops.iswt(many, f, f),
+                 lambda: ops.waverec_backward_input(few, f, f, [2] * (level + 1), "zero", -2)]:
+        with pytest.raises(RuntimeError, match=rf"of {level} levels; allowed are 0 to 61"):
+            call()
+    if device == "cpu":
+        with pytest.raises(RuntimeError, match=r"allowed are 0 to 61|0 to 61"):
+            ops.wavedec_backward_input(many, f, f, 2, "zero", -2)
+
+
+def test_the_most_levels():
+    signal, f = torch.randn(1, 9, 2), torch.randn(4) / 4
+    coeffs = ops.wavedec(signal, f, f, 61, "zero")
+    assert len(coeffs) == 62 and all(c.isfinite().all() for c in coeffs)
+    assert [c.shape for c in coeffs] == [
+        c.shape for c in ops.wavedec(signal.to("meta"), f.to("meta"), f.to("meta"), 61, "zero")]
+    assert len(ops.swt(signal, f, f, 61)) == 62
+    assert len(ops.causal_wavedec(signal, f, 61)) == 62
+
+
+def test_sparse_inputs_are_refused():
+    dense, f, k = torch.randn(2, 9, 3), torch.randn(4), torch.randn(9, 3)
+    thin, four = dense.to_sparse(), torch.randn(1, 2, 9, 4)
+    for call, name in [
+        (lambda: ops.wavedec(thin, f, f, 1), "wavedec: input is Sparse"),
+        (lambda: ops.wavedec(dense, f.to_sparse(), f, 1), "wavedec: dec_lo is Sparse"),
+        (lambda: ops.waverec([dense, thin], f, f), r"waverec: coeffs\[1\] is Sparse"),
+        (lambda: ops.swt(thin, f, f, 1), "swt: input is Sparse"),
+        (lambda: ops.iswt([thin, dense], f, f), r"iswt: coeffs\[0\] is Sparse"),
+        (lambda: ops.causal_wavedec(thin, f, 1), "causal_wavedec: input is Sparse"),
+        (lambda: ops.causal_wavelet_filter(thin, f, f, torch.ones(1, 3)), "input is Sparse"),
+        (lambda: ops.causal_wavelet_filter(dense, f, f, torch.ones(1, 3).to_sparse()), "weight is Sparse"),
+        (lambda: ops.causal_filter(thin, torch.ones(3, 3)), "causal_filter: input is Sparse"),
+        (lambda: ops.fft_conv(thin, k), "fft_conv: input is Sparse"),
+        (lambda: ops.fft_conv(dense, k.to_sparse()), "fft_conv: kernel is Sparse"),
+        (lambda: ops.gated_fft_conv(dense, thin, dense, k), "gate_in is Sparse"),
+        (lambda: ops.fourier_taps(k.to_sparse(), k[0], k[0], 4, 4), "fourier_taps: terms is Sparse"),
+        (lambda: ops.tree_attention(four, four.to_sparse(), four, 2), "tree_attention: key is Sparse"),
+        (lambda: ops.rms_norm(thin, 0.1), "rms_norm: input is Sparse"),
+        (lambda: ops.squared_relu(thin), "squared_relu: input is Sparse"),
+    ]:
+        with pytest.raises(RuntimeError, match=name + r".*to_dense\(\)"):
+            call()
+
+
+def test_two_dtypes_blame_the_coefficient():
+    a, f = torch.randn(2, 9, 3), torch.randn(4)
+    for op in [ops.iswt, ops.waverec]:
+        for coeffs in [[a.double(), a], [a, a.double()]]:
+            with pytest.raises(RuntimeError, match=r"coeffs\[1\] is (Float|Double)"):
+                op(coeffs, f, f)
 
 
 def slow_causal(x, f, dilation):
