@@ -19,6 +19,8 @@ set(SIGNALLLM_METAL_FILES
   "${_mps}/gated_fft_conv.metal"
   "${_mps}/rms_norm.metal"
   "${_mps}/squared_relu.metal"
+  "${_mps}/tree_attention.metal"
+  "${_mps}/tree_attention_backward.metal"
 )
 signal_embed_metal(metal_text ${SIGNALLLM_METAL_FILES})
 set(SIGNALLLM_METAL_TEXT "${CMAKE_CURRENT_BINARY_DIR}/metal_text.metal")
@@ -38,6 +40,7 @@ set(SIGNALLLM_MPS_SOURCES
   "${_mps}/rms_norm_kernel.cpp"
   "${_mps}/squared_relu_kernel.cpp"
   "${_mps}/tile_plan.cpp"
+  "${_mps}/tree_attention_kernel.cpp"
   "${_mps}/wavedec_kernel.cpp"
   "${_mps}/waverec_kernel.cpp"
 )
