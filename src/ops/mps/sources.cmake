@@ -7,6 +7,7 @@ set(_mps "${CMAKE_CURRENT_LIST_DIR}")
 # One text: the prelude first, then a file an operator.
 set(SIGNALLLM_METAL_FILES
   "${_mps}/prelude.metal"
+  "${_mps}/attention_heads.metal"
   "${_mps}/bank.metal"
   "${_mps}/wavedec.metal"
   "${_mps}/waverec.metal"
@@ -28,6 +29,7 @@ set(SIGNALLLM_METAL_TEXT "${CMAKE_CURRENT_BINARY_DIR}/metal_text.metal")
 set(SIGNALLLM_MPS_SOURCES
   "${CMAKE_CURRENT_BINARY_DIR}/metal_text.cpp"
   "${_mps}/library.cpp"
+  "${_mps}/attention_heads_kernel.cpp"
   "${_mps}/bank.cpp"
   "${_mps}/bank_gradient.cpp"
   "${_mps}/bank_part.cpp"
