@@ -1,35 +1,17 @@
 #include <signalllm/nn/positional_encoding.h>
 
+#include "ops/attention_heads.h"
+
 #include <ATen/OpMathType.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 
-#include <cmath>
 #include <numbers>
 
 namespace signalllm {
 
 SignalPositionalEncodingOptions::SignalPositionalEncodingOptions(int64_t dim)
     : dim_(dim) {}
-
-namespace {
-
-/// t base^(-2i/dim) for `length` positions from `offset`, `[length, dim/2]`.
-/// In float64 where the device has it: float32 loses far positions.
-at::Tensor angles(
-    int64_t offset,
-    int64_t length,
-    int64_t dim,
-    double base,
-    const at::TensorOptions& like) {
-  auto wide = like.device().is_mps() ? at::kFloat : at::kDouble;
-  auto position = at::arange(offset, offset + length, like.dtype(wide));
-  auto pair = at::arange(0, dim, 2, like.dtype(wide));
-  auto frequency = (pair * (-std::log(base) / static_cast<double>(dim))).exp();
-  return position.unsqueeze(1) * frequency;
-}
-
-} // namespace
 
 SignalPositionalEncodingImpl::SignalPositionalEncodingImpl(
     const SignalPositionalEncodingOptions& options_)
@@ -89,7 +71,7 @@ void SignalPositionalEncodingImpl::reset_parameters() {
   if (options.kind() != PositionKind::Absolute) {
     return;
   }
-  auto turn = angles(
+  auto turn = ops::rotary_angles(
       0, options.max_length(), options.dim(), options.base(), table.options());
   auto waves = at::cat({turn.sin(), turn.cos()}, 1);
   // As large as a fresh embedding, so that neither drowns the other.
@@ -171,8 +153,8 @@ torch::Tensor SignalPositionalEncodingImpl::forward(
     return input + table.slice(0, offset, offset + length) * modulation + shift;
   }
   auto wide = at::toOpMathType(input.scalar_type());
-  auto turn =
-      angles(offset, length, options.dim(), options.base(), input.options());
+  auto turn = ops::rotary_angles(
+      offset, length, options.dim(), options.base(), input.options());
   auto cosine = turn.cos().to(wide);
   auto sine = turn.sin().to(wide);
   auto halves = input.to(wide).chunk(2, -1);

@@ -45,6 +45,18 @@ at::Tensor detail::causal_wavedec_backward_filter(
   return op.call(grads, input, lo, dim);
 }
 
+std::tuple<at::Tensor, at::Tensor> detail::causal_wavedec_backward(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t dim) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::causal_wavedec_backward", "")
+          .typed<decltype(detail::causal_wavedec_backward)>();
+  return op.call(grads, input, lo, dim);
+}
+
 Signal check_causal_wavedec(
     std::string_view op,
     const at::Tensor& input,
@@ -181,6 +193,17 @@ backward_input_meta(at::TensorList grads, const at::Tensor&, int64_t) {
   return at::empty_symint(grads[0].sym_sizes(), grads[0].options());
 }
 
+/// Every device's own kernels, one after the other.
+std::tuple<at::Tensor, at::Tensor> backward_of_two(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t dim) {
+  return {
+      detail::causal_wavedec_backward_input(grads, lo, dim),
+      detail::causal_wavedec_backward_filter(grads, input, lo, dim)};
+}
+
 at::Tensor backward_filter_meta(
     at::TensorList,
     const at::Tensor&,
@@ -205,6 +228,10 @@ TORCH_LIBRARY_FRAGMENT(signalllm, m) {
       "causal_wavedec_backward_filter(Tensor[] grads, Tensor input, "
       "Tensor lo, int dim) -> Tensor",
       tags);
+  m.def(
+      "causal_wavedec_backward(Tensor[] grads, Tensor input, Tensor lo, "
+      "int dim) -> (Tensor, Tensor)",
+      tags);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
@@ -215,6 +242,7 @@ TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
   m.impl(
       "causal_wavedec_backward_filter",
       &composite::causal_wavedec_backward_filter);
+  m.impl("causal_wavedec_backward", &backward_of_two);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, Meta, m) {

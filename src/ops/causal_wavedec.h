@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <tuple>
 #include <vector>
 
 #pragma GCC visibility push(default) // the plug-in and the tests use it
@@ -36,6 +37,13 @@ at::Tensor causal_wavedec_backward_input(
 
 /// signalllm::causal_wavedec_backward_filter.
 at::Tensor causal_wavedec_backward_filter(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t dim);
+
+/// signalllm::causal_wavedec_backward: both, (input, lo).
+std::tuple<at::Tensor, at::Tensor> causal_wavedec_backward(
     at::TensorList grads,
     const at::Tensor& input,
     const at::Tensor& lo,

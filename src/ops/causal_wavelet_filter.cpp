@@ -56,6 +56,21 @@ detail::causal_wavelet_filter_backward_filters(
   return op.call(grad, input, lo, hi, weight, dim);
 }
 
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>
+detail::causal_wavelet_filter_backward(
+    const at::Tensor& grad,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    const at::Tensor& hi,
+    const at::Tensor& weight,
+    int64_t dim) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::causal_wavelet_filter_backward", "")
+          .typed<decltype(detail::causal_wavelet_filter_backward)>();
+  return op.call(grad, input, lo, hi, weight, dim);
+}
+
 Signal check_causal_wavelet_filter(
     std::string_view op,
     const at::Tensor& input,
@@ -238,6 +253,23 @@ at::Tensor same_meta(
   return at::empty_symint(input.sym_sizes(), input.options());
 }
 
+/// Every device's own kernels, one after the other.
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> backward_of_two(
+    const at::Tensor& grad,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    const at::Tensor& hi,
+    const at::Tensor& weight,
+    int64_t dim) {
+  auto [a, b, c] = detail::causal_wavelet_filter_backward_filters(
+      grad, input, lo, hi, weight, dim);
+  return {
+      detail::causal_wavelet_filter_backward_input(grad, lo, hi, weight, dim),
+      a,
+      b,
+      c};
+}
+
 std::tuple<at::Tensor, at::Tensor, at::Tensor> backward_filters_meta(
     const at::Tensor&,
     const at::Tensor&,
@@ -265,6 +297,11 @@ TORCH_LIBRARY_FRAGMENT(signalllm, m) {
       "Tensor lo, Tensor hi, Tensor weight, int dim) "
       "-> (Tensor, Tensor, Tensor)",
       tags);
+  m.def(
+      "causal_wavelet_filter_backward(Tensor grad, Tensor input, Tensor lo, "
+      "Tensor hi, Tensor weight, int dim) "
+      "-> (Tensor, Tensor, Tensor, Tensor)",
+      tags);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
@@ -275,6 +312,7 @@ TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
   m.impl(
       "causal_wavelet_filter_backward_filters",
       &composite::causal_wavelet_filter_backward_filters);
+  m.impl("causal_wavelet_filter_backward", &backward_of_two);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, Meta, m) {

@@ -41,6 +41,16 @@ causal_wavelet_filter_backward_filters(
     const at::Tensor& weight,
     int64_t dim);
 
+/// signalllm::causal_wavelet_filter_backward: (input, lo, hi, weight).
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>
+causal_wavelet_filter_backward(
+    const at::Tensor& grad,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    const at::Tensor& hi,
+    const at::Tensor& weight,
+    int64_t dim);
+
 } // namespace detail
 
 /// Plain, differentiable ATen, any device.

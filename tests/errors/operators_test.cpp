@@ -3,6 +3,7 @@
 #include "errors/page.h"
 
 #include <signalllm/functional.h>
+#include <signalllm/ops/attention_heads.h>
 #include <signalllm/ops/tree_attention.h>
 
 #include <ATen/ops/zeros.h>
@@ -450,6 +451,7 @@ TEST(OperatorErrors, Causal) {
 
 TEST(OperatorErrors, Tree) {
   const auto q = at::zeros({1, 2, 9, 4});
+  using ops::attention_heads;
   using ops::tree_attention;
   expect_refused(
       "tree",
@@ -505,6 +507,18 @@ TEST(OperatorErrors, Tree) {
               "tree_attention",
               "window is 3",
               "even"),
+          SIGNALLLM_WRONG(
+              "channels for no three times the heads",
+              attention_heads(at::zeros({2, 9, 8}), 2),
+              "attention_heads",
+              "multiple of 6",
+              "[2, 9, 8]"),
+          SIGNALLLM_WRONG(
+              "heads of odd width to turn",
+              attention_heads(at::zeros({2, 9, 18}), 2, 10000.0),
+              "attention_heads",
+              "multiple of 12",
+              "[2, 9, 18]"),
       });
 }
 

@@ -93,10 +93,12 @@ TEST_P(CausalWavedecMetal, AgreesWithTheCompositePathInFloat64) {
       composite::causal_wavedec_backward_filter(
           wide_grads, wide(x), wide(lo), -2),
       lo.scalar_type());
-  EXPECT_TRUE(
-      ops::detail::causal_wavedec_backward_filter(grads, there, filter, -2)
-          .cpu()
-          .equal(dlo.cpu()));
+  const Launches both;
+  const auto [dx_too, dlo_too] =
+      ops::detail::causal_wavedec_backward(grads, there, filter, -2);
+  EXPECT_EQ(both.all(), 2);
+  EXPECT_TRUE(dx_too.cpu().equal(dx.cpu()));
+  EXPECT_TRUE(dlo_too.cpu().equal(dlo.cpu()));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -134,23 +136,24 @@ TEST_P(CausalWaveletFilterMetal, AgreesWithTheCompositePathInFloat64) {
       composite::causal_wavelet_filter_backward_input(
           wide(g), wide(lo), wide(hi), wide(weight), -2),
       k.type);
-  const auto gradients = [&] {
-    const auto [a, b, c] = ops::detail::causal_wavelet_filter_backward_filters(
-        grad, there, l, h, w, -2);
-    return std::vector<at::Tensor>{a, b, c};
-  };
   const Launches filters;
-  const auto ours = gradients();
+  const auto [ours_lo, ours_hi, ours_weight] =
+      ops::detail::causal_wavelet_filter_backward_filters(
+          grad, there, l, h, w, -2);
   filters.expect(2);
   const auto [a, b, c] = composite::causal_wavelet_filter_backward_filters(
       wide(g), wide(x), wide(lo), wide(hi), wide(weight), -2);
-  expect_rounded(ours[0], a, lo.scalar_type());
-  expect_rounded(ours[1], b, lo.scalar_type());
-  expect_rounded(ours[2], c, lo.scalar_type());
-  const auto again = gradients();
-  for (size_t i = 0; i < ours.size(); ++i) {
-    EXPECT_TRUE(again[i].cpu().equal(ours[i].cpu()));
-  }
+  expect_rounded(ours_lo, a, lo.scalar_type());
+  expect_rounded(ours_hi, b, lo.scalar_type());
+  expect_rounded(ours_weight, c, lo.scalar_type());
+  const Launches all;
+  const auto [dx_too, dlo, dhi, dweight] =
+      ops::detail::causal_wavelet_filter_backward(grad, there, l, h, w, -2);
+  all.expect(2);
+  expect_rounded(dx_too, dx.cpu().to(at::kDouble), k.type);
+  EXPECT_TRUE(dlo.cpu().equal(ours_lo.cpu()));
+  EXPECT_TRUE(dhi.cpu().equal(ours_hi.cpu()));
+  EXPECT_TRUE(dweight.cpu().equal(ours_weight.cpu()));
 }
 
 INSTANTIATE_TEST_SUITE_P(

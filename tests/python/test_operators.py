@@ -78,6 +78,10 @@ CASES = {
          lambda m=m: (leaf(2 * m + 1, 2), leaf(2)))
         for m, length, n in [(0, 5, 4), (2, 1, 3), (2, 9, 4), (3, 7, 16)]
     ],
+    "attention_heads": [
+        (lambda x, a=a: ops.attention_heads(x, 2, *a), lambda: (leaf(2, 3, 12),))
+        for a in [(), (100.0, 3), (None, 0, 0.1), (100.0, 0, 0.1)]
+    ],
     "rms_norm": [(lambda x: ops.rms_norm(x, 0.1), lambda: (leaf(2, 3, 4),))],
     "squared_relu": [(ops.squared_relu, lambda: (leaf(2, 3, 4),))],
     "gated_fft_conv": [
@@ -130,11 +134,15 @@ def op_samples(requires_grad):
         "causal_wavedec": (t(2, 9, 3), t(3), 2, -2),
         "causal_wavedec_backward_input": ([t(2, 9, 3), t(2, 9, 3)], t(3), -2),
         "causal_wavedec_backward_filter": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), t(3), -2),
+        "causal_wavedec_backward": ([t(2, 9, 3), t(2, 9, 3)], t(2, 9, 3), t(3), -2),
         "causal_wavelet_filter": (t(2, 9, 3), t(3), t(3), t(1, 4), -2),
+        "causal_wavelet_filter_backward": (t(2, 9, 3), t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "causal_wavelet_filter_backward_input": (t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "causal_wavelet_filter_backward_filters": (t(2, 9, 3), t(2, 9, 3), t(3), t(3), t(1, 4), -2),
         "fft_conv": (t(2, 19, 3), t(17, 3), t(3), True),
         "fft_conv_backward": (t(2, 19, 3), t(2, 19, 3), t(17, 3), t(3), True),
+        "attention_heads": (t(2, 9, 12), 2, 100.0, 3, 1e-6),
+        "attention_heads_backward": (*(t(2, 2, 9, 2) for _ in range(3)), t(2, 9, 12), 100.0, 3, 1e-6),
         "fourier_taps": (t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 11, 8),
         "fourier_taps_backward": (t(11, 3), t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 8),
         "rms_norm": (t(2, 9, 3), 1e-6),

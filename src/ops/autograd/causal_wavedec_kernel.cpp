@@ -29,10 +29,12 @@ struct CausalWavedec : torch::autograd::Function<CausalWavedec> {
     const auto saved = ctx->get_saved_variables();
     const auto dim = ctx->saved_data["dim"].toInt();
     variable_list out(4);
-    if (ctx->needs_input_grad(0)) {
+    if (ctx->needs_input_grad(0) && ctx->needs_input_grad(1)) {
+      std::tie(out[0], out[1]) =
+          detail::causal_wavedec_backward(grads, saved[0], saved[1], dim);
+    } else if (ctx->needs_input_grad(0)) {
       out[0] = detail::causal_wavedec_backward_input(grads, saved[1], dim);
-    }
-    if (ctx->needs_input_grad(1)) {
+    } else if (ctx->needs_input_grad(1)) {
       out[1] = detail::causal_wavedec_backward_filter(
           grads, saved[0], saved[1], dim);
     }
@@ -71,12 +73,27 @@ at::Tensor backward_filter_autograd(
   return detail::causal_wavedec_backward_filter(grads, input, lo, dim);
 }
 
+std::tuple<at::Tensor, at::Tensor> backward_autograd(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t dim) {
+  if (needs_graph(grads, input, lo)) {
+    return {
+        composite::causal_wavedec_backward_input(grads, lo, dim),
+        composite::causal_wavedec_backward_filter(grads, input, lo, dim)};
+  }
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  return detail::causal_wavedec_backward(grads, input, lo, dim);
+}
+
 } // namespace
 
 TORCH_LIBRARY_IMPL(signalllm, Autograd, m) {
   m.impl("causal_wavedec", &causal_wavedec_autograd);
   m.impl("causal_wavedec_backward_input", &backward_input_autograd);
   m.impl("causal_wavedec_backward_filter", &backward_filter_autograd);
+  m.impl("causal_wavedec_backward", &backward_autograd);
 }
 
 } // namespace signalllm::ops

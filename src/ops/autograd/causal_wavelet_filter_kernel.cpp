@@ -32,12 +32,16 @@ struct CausalWaveletFilter : torch::autograd::Function<CausalWaveletFilter> {
     const auto saved = ctx->get_saved_variables();
     const auto dim = ctx->saved_data["dim"].toInt();
     variable_list out(5);
-    if (ctx->needs_input_grad(0)) {
+    const bool filters = ctx->needs_input_grad(1) || ctx->needs_input_grad(2) ||
+        ctx->needs_input_grad(3);
+    if (ctx->needs_input_grad(0) && filters) {
+      std::tie(out[0], out[1], out[2], out[3]) =
+          detail::causal_wavelet_filter_backward(
+              grads[0], saved[0], saved[1], saved[2], saved[3], dim);
+    } else if (ctx->needs_input_grad(0)) {
       out[0] = detail::causal_wavelet_filter_backward_input(
           grads[0], saved[1], saved[2], saved[3], dim);
-    }
-    if (ctx->needs_input_grad(1) || ctx->needs_input_grad(2) ||
-        ctx->needs_input_grad(3)) {
+    } else if (filters) {
       std::tie(out[1], out[2], out[3]) =
           detail::causal_wavelet_filter_backward_filters(
               grads[0], saved[0], saved[1], saved[2], saved[3], dim);
@@ -86,12 +90,35 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> backward_filters_autograd(
       grad, input, lo, hi, weight, dim);
 }
 
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> backward_autograd(
+    const at::Tensor& grad,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    const at::Tensor& hi,
+    const at::Tensor& weight,
+    int64_t dim) {
+  if (needs_graph(grad, input, lo, hi, weight)) {
+    auto [a, b, c] = composite::causal_wavelet_filter_backward_filters(
+        grad, input, lo, hi, weight, dim);
+    return {
+        composite::causal_wavelet_filter_backward_input(
+            grad, lo, hi, weight, dim),
+        a,
+        b,
+        c};
+  }
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  return detail::causal_wavelet_filter_backward(
+      grad, input, lo, hi, weight, dim);
+}
+
 } // namespace
 
 TORCH_LIBRARY_IMPL(signalllm, Autograd, m) {
   m.impl("causal_wavelet_filter", &causal_wavelet_filter_autograd);
   m.impl("causal_wavelet_filter_backward_input", &backward_input_autograd);
   m.impl("causal_wavelet_filter_backward_filters", &backward_filters_autograd);
+  m.impl("causal_wavelet_filter_backward", &backward_autograd);
 }
 
 } // namespace signalllm::ops

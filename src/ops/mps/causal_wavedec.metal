@@ -142,29 +142,30 @@ template <typename T, typename F>
   }
 }
 
-// Shares of the filter's gradient, sum_j sum_t (g_{j+1} - d_j)[t] a_j[t - 2^j
-// k]: [slice of every group, k, c]. Copies of the tile: a_0 .. a_{J-1}, and two
+// The same, and shares of the filter's gradient, sum_j sum_t (g_{j+1} - d_j)[t]
+// a_j[t - 2^j k]: [slice of every group, k, c]. Copies of the tile: a_0 .. a_{J-1}, and two
 // of the gradients.
 template <typename T, typename F>
 [[kernel]] void causal_wavedec_filter(
-    device float* shares [[buffer(0)]],
-    device const T* d0 [[buffer(1)]],
-    device const T* d1 [[buffer(2)]],
-    device const T* d2 [[buffer(3)]],
-    device const T* d3 [[buffer(4)]],
-    device const T* d4 [[buffer(5)]],
-    device const T* d5 [[buffer(6)]],
-    device const T* d6 [[buffer(7)]],
-    device const T* d7 [[buffer(8)]],
-    device const T* d8 [[buffer(9)]],
-    device const T* d9 [[buffer(10)]],
-    device const T* d10 [[buffer(11)]],
-    device const T* d11 [[buffer(12)]],
-    device const T* a [[buffer(13)]],
-    device const T* x [[buffer(14)]],
-    device const F* lo [[buffer(15)]],
-    constant CausalTile& p [[buffer(16)]],
-    constant uint& slices [[buffer(17)]],
+    device T* dx [[buffer(0)]],
+    device float* shares [[buffer(1)]],
+    device const T* d0 [[buffer(2)]],
+    device const T* d1 [[buffer(3)]],
+    device const T* d2 [[buffer(4)]],
+    device const T* d3 [[buffer(5)]],
+    device const T* d4 [[buffer(6)]],
+    device const T* d5 [[buffer(7)]],
+    device const T* d6 [[buffer(8)]],
+    device const T* d7 [[buffer(9)]],
+    device const T* d8 [[buffer(10)]],
+    device const T* d9 [[buffer(11)]],
+    device const T* d10 [[buffer(12)]],
+    device const T* d11 [[buffer(13)]],
+    device const T* a [[buffer(14)]],
+    device const T* x [[buffer(15)]],
+    device const F* lo [[buffer(16)]],
+    constant CausalTile& p [[buffer(17)]],
+    constant uint& slices [[buffer(18)]],
     uint3 group [[threadgroup_position_in_grid]],
     uint3 groups [[threadgroups_per_grid]],
     uint thread_index [[thread_index_in_threadgroup]],
@@ -206,15 +207,18 @@ template <typename T, typename F>
         own, stride, tile + from, place.first, tile + j * p.area, begin, p, place,
         1u << j, p.taps, slices, left < p.levels, thread_index, threads.x);
     const uint next_end = after(place.last, reach_of(0, j, p), p);
-    for (uint i = thread_index; j > 0 && i < (next_end - place.first) << p.shift;
-         i += threads.x) {
+    for (uint i = thread_index; i < (next_end - place.first) << p.shift; i += threads.x) {
       const uint c = place.channel + (i & mask);
       if (c < p.inner) {
-        tile[to + i] =
-            float(d[place.base + (place.first + (i >> p.shift)) * p.inner + c]) +
+        const uint at = place.base + (place.first + (i >> p.shift)) * p.inner + c;
+        const float g = float(d[at]) +
             transposed(
                 tile + from, lo + c % p.filter_rows * p.taps, p, i >> p.shift,
                 end - place.first, i & mask, 1u << j);
+        tile[to + i] = g;
+        if (j == 0) {
+          dx[at] = static_cast<T>(g);
+        }
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -1,7 +1,7 @@
-// One launch forward and one for the input's gradient; two for the filter's:
-// the groups' shares, and their sum. What does not fit a tile (more than twelve
-// levels, a reach of thousands of positions in a signal as long) runs the
-// composite path, several launches a level.
+// One launch forward and one for the input's gradient; two for the filter's,
+// or for both: the groups' shares, and their sum. What does not fit a tile
+// (more than twelve levels, a reach of thousands of positions in a signal as
+// long) runs the composite path, several launches a level.
 #include "ops/causal_wavedec.h"
 #include "ops/mps/causal_tile.h"
 
@@ -78,13 +78,14 @@ Tensor causal_wavedec_backward_input(
   return out;
 }
 
-Tensor causal_wavedec_backward_filter(
+/// Both gradients; nothing where no kernel takes them.
+std::optional<std::tuple<Tensor, Tensor>> both_gradients(
+    const char* op,
     at::TensorList grads,
     const Tensor& input,
     const Tensor& lo,
     int64_t dim) {
-  const auto s =
-      ops::check_causal_grads("causal_wavedec_backward_filter", grads, lo, dim);
+  const auto s = ops::check_causal_grads(op, grads, lo, dim);
   const auto level = static_cast<int64_t>(grads.size()) - 1;
   const auto plan =
       level > 0 ? plan_causal(s, lo, level, level + 2) : std::nullopt;
@@ -95,15 +96,16 @@ Tensor causal_wavedec_backward_filter(
       : nullptr;
   const auto sum = k ? kernel("causal_wavedec_sum", lo.scalar_type()) : nullptr;
   if (!sum) {
-    return ops::composite::causal_wavedec_backward_filter(
-        grads, input, lo, dim);
+    return std::nullopt;
   }
+  const auto dx = at::empty(s.sizes, input.options());
   const auto shares = at::empty(
       {plan->shares, lo.size(-1), s.inner}, lo.options().dtype(at::kFloat));
   const auto out = at::empty(lo.sizes(), lo.options());
   launch(
       k,
       plan->grid,
+      dx,
       shares,
       by_level(grads),
       input.contiguous(),
@@ -114,7 +116,33 @@ Tensor causal_wavedec_backward_filter(
   outputs.x = plan->tile.taps;
   outputs.y = plan->tile.filter_rows;
   launch(sum, outputs, out, shares, plan->tile, plan->shares);
-  return out;
+  return std::tuple(dx, out);
+}
+
+Tensor causal_wavedec_backward_filter(
+    at::TensorList grads,
+    const Tensor& input,
+    const Tensor& lo,
+    int64_t dim) {
+  const auto both =
+      both_gradients("causal_wavedec_backward_filter", grads, input, lo, dim);
+  return both
+      ? std::get<1>(*both)
+      : ops::composite::causal_wavedec_backward_filter(grads, input, lo, dim);
+}
+
+std::tuple<Tensor, Tensor> causal_wavedec_backward(
+    at::TensorList grads,
+    const Tensor& input,
+    const Tensor& lo,
+    int64_t dim) {
+  const auto both =
+      both_gradients("causal_wavedec_backward", grads, input, lo, dim);
+  return both ? *both
+              : std::tuple(
+                    causal_wavedec_backward_input(grads, lo, dim),
+                    ops::composite::causal_wavedec_backward_filter(
+                        grads, input, lo, dim));
 }
 
 } // namespace
@@ -123,6 +151,7 @@ TORCH_LIBRARY_IMPL(signalllm, MPS, m) {
   m.impl("causal_wavedec", &causal_wavedec);
   m.impl("causal_wavedec_backward_input", &causal_wavedec_backward_input);
   m.impl("causal_wavedec_backward_filter", &causal_wavedec_backward_filter);
+  m.impl("causal_wavedec_backward", &causal_wavedec_backward);
 }
 
 } // namespace signalllm::mps

@@ -116,20 +116,21 @@ template <typename T, typename F>
   }
 }
 
-// Shares of the filters' and weights' gradients, [slice of every group, row,
-// c]. Rows: K of lo; then for every level K of P_j[k] = sum_t gy[t] lo_j[t - 2^j
+// The same, and shares of the filters' and weights' gradients, [slice of every
+// group, row, c]. Rows: K of lo; then for every level K of P_j[k] = sum_t gy[t] lo_j[t - 2^j
 // k], of which hi's and its weight's gradient are made; then sum_t gy x and
 // sum_t gy lo_J. Copies of the tile: lo_0 .. lo_J, gy, and two of g.
 template <typename T, typename F>
 [[kernel]] void causal_wavelet_filter_shares(
-    device float* shares [[buffer(0)]],
-    device const T* gy [[buffer(1)]],
-    device const T* x [[buffer(2)]],
-    device const F* lo [[buffer(3)]],
-    device const F* hi [[buffer(4)]],
-    device const F* weight [[buffer(5)]],
-    constant CausalTile& p [[buffer(6)]],
-    constant uint& slices [[buffer(7)]],
+    device T* dx [[buffer(0)]],
+    device float* shares [[buffer(1)]],
+    device const T* gy [[buffer(2)]],
+    device const T* x [[buffer(3)]],
+    device const F* lo [[buffer(4)]],
+    device const F* hi [[buffer(5)]],
+    device const F* weight [[buffer(6)]],
+    constant CausalTile& p [[buffer(7)]],
+    constant uint& slices [[buffer(8)]],
     uint3 group [[threadgroup_position_in_grid]],
     uint3 groups [[threadgroups_per_grid]],
     uint thread_index [[thread_index_in_threadgroup]],
@@ -177,7 +178,7 @@ template <typename T, typename F>
         own + left * p.taps * p.inner, stride, tile + source, place.first,
         tile + j * p.area, begin, p, place, dilation, p.taps, slices, false,
         thread_index, threads.x);
-    for (uint i = thread_index; j > 0 && i < size << p.shift; i += threads.x) {
+    for (uint i = thread_index; i < size << p.shift; i += threads.x) {
       const uint c = place.channel + (i & mask);
       if (c < p.inner) {
         const uint f = c % p.filter_rows * p.taps;
@@ -201,6 +202,14 @@ template <typename T, typename F>
       own + last + p.inner, stride, tile + source, place.first,
       tile + p.levels * p.area, begin, p, place, 1, 1, slices, false, thread_index,
       threads.x);
+  for (uint i = thread_index; i < (place.last - place.first) << p.shift; i += threads.x) {
+    const uint c = place.channel + (i & mask);
+    if (c < p.inner) {
+      const float w = float(weight[c % p.weight_rows * (p.levels + 2)]);
+      dx[place.base + (place.first + (i >> p.shift)) * p.inner + c] =
+          static_cast<T>(fma(w, float(tile[source + i]), float(tile[from + i])));
+    }
+  }
 }
 
 // The gradients [rows, taps] of lo and hi and [rows, J + 2] of the weight from

@@ -1,7 +1,7 @@
 // One launch forward and one for the input's gradient; two for those of filters
-// and weights: the groups' shares, and their sum. What does not fit a tile
-// (more than twelve levels, a reach of thousands of positions in a signal as
-// long) runs the composite path, several launches a level.
+// and weights, or for all: the groups' shares, and their sum. What does not fit
+// a tile (more than twelve levels, a reach of thousands of positions in a
+// signal as long) runs the composite path, several launches a level.
 #include "ops/causal_wavelet_filter.h"
 #include "ops/mps/causal_tile.h"
 
@@ -85,15 +85,19 @@ Tensor causal_wavelet_filter_backward_input(
   return out;
 }
 
-std::tuple<Tensor, Tensor, Tensor> causal_wavelet_filter_backward_filters(
+using FourTensors = std::tuple<Tensor, Tensor, Tensor, Tensor>;
+
+/// Gradients of input, filters and weight; nothing where no kernel takes them.
+std::optional<FourTensors> all_gradients(
+    const char* op,
     const Tensor& grad,
     const Tensor& input,
     const Tensor& lo,
     const Tensor& hi,
     const Tensor& weight,
     int64_t dim) {
-  const auto s = ops::check_causal_wavelet_filter(
-      "causal_wavelet_filter_backward_filters", input, lo, hi, weight, dim);
+  const auto s =
+      ops::check_causal_wavelet_filter(op, input, lo, hi, weight, dim);
   const auto plan = plan_filter(s, lo, weight, true);
   const bool usual = plan && grad.sizes() == input.sizes() &&
       grad.scalar_type() == input.scalar_type();
@@ -105,9 +109,9 @@ std::tuple<Tensor, Tensor, Tensor> causal_wavelet_filter_backward_filters(
   const auto sum =
       k ? kernel("causal_wavelet_filter_sum", lo.scalar_type()) : nullptr;
   if (!sum) {
-    return ops::composite::causal_wavelet_filter_backward_filters(
-        grad, input, lo, hi, weight, dim);
+    return std::nullopt;
   }
+  const auto dx = at::empty(s.sizes, input.options());
   const auto taps = lo.size(-1), levels = weight.size(1) - 2;
   const auto shares = at::empty(
       {plan->shares, (levels + 1) * taps + 2, s.inner},
@@ -116,6 +120,7 @@ std::tuple<Tensor, Tensor, Tensor> causal_wavelet_filter_backward_filters(
   launch(
       k,
       plan->grid,
+      dx,
       shares,
       grad.contiguous(),
       input.contiguous(),
@@ -132,7 +137,49 @@ std::tuple<Tensor, Tensor, Tensor> causal_wavelet_filter_backward_filters(
   outputs.y = std::max(plan->tile.filter_rows, plan->tile.weight_rows);
   launch(
       sum, outputs, dlo, dhi, dweight, shares, h, w, plan->tile, plan->shares);
+  return FourTensors(dx, dlo, dhi, dweight);
+}
+
+std::tuple<Tensor, Tensor, Tensor> causal_wavelet_filter_backward_filters(
+    const Tensor& grad,
+    const Tensor& input,
+    const Tensor& lo,
+    const Tensor& hi,
+    const Tensor& weight,
+    int64_t dim) {
+  const auto all = all_gradients(
+      "causal_wavelet_filter_backward_filters",
+      grad,
+      input,
+      lo,
+      hi,
+      weight,
+      dim);
+  if (!all) {
+    return ops::composite::causal_wavelet_filter_backward_filters(
+        grad, input, lo, hi, weight, dim);
+  }
+  const auto& [dx, dlo, dhi, dweight] = *all;
   return {dlo, dhi, dweight};
+}
+
+FourTensors causal_wavelet_filter_backward(
+    const Tensor& grad,
+    const Tensor& input,
+    const Tensor& lo,
+    const Tensor& hi,
+    const Tensor& weight,
+    int64_t dim) {
+  const auto all = all_gradients(
+      "causal_wavelet_filter_backward", grad, input, lo, hi, weight, dim);
+  if (all) {
+    return *all;
+  }
+  return std::tuple_cat(
+      std::tuple(
+          causal_wavelet_filter_backward_input(grad, lo, hi, weight, dim)),
+      ops::composite::causal_wavelet_filter_backward_filters(
+          grad, input, lo, hi, weight, dim));
 }
 
 } // namespace
@@ -145,6 +192,7 @@ TORCH_LIBRARY_IMPL(signalllm, MPS, m) {
   m.impl(
       "causal_wavelet_filter_backward_filters",
       &causal_wavelet_filter_backward_filters);
+  m.impl("causal_wavelet_filter_backward", &causal_wavelet_filter_backward);
 }
 
 } // namespace signalllm::mps

@@ -7,6 +7,7 @@ set(_mps "${CMAKE_CURRENT_LIST_DIR}")
 # One text: the prelude first, then a file an operator.
 set(SIGNALLLM_METAL_FILES
   "${_mps}/prelude.metal"
+  "${_mps}/attention_heads.metal"
   "${_mps}/bank.metal"
   "${_mps}/wavedec.metal"
   "${_mps}/waverec.metal"
@@ -15,9 +16,12 @@ set(SIGNALLLM_METAL_FILES
   "${_mps}/causal_tile.metal"
   "${_mps}/causal_wavedec.metal"
   "${_mps}/causal_wavelet_filter.metal"
+  "${_mps}/fourier_taps.metal"
   "${_mps}/gated_fft_conv.metal"
   "${_mps}/rms_norm.metal"
   "${_mps}/squared_relu.metal"
+  "${_mps}/tree_attention.metal"
+  "${_mps}/tree_attention_backward.metal"
 )
 signal_embed_metal(metal_text ${SIGNALLLM_METAL_FILES})
 set(SIGNALLLM_METAL_TEXT "${CMAKE_CURRENT_BINARY_DIR}/metal_text.metal")
@@ -25,6 +29,7 @@ set(SIGNALLLM_METAL_TEXT "${CMAKE_CURRENT_BINARY_DIR}/metal_text.metal")
 set(SIGNALLLM_MPS_SOURCES
   "${CMAKE_CURRENT_BINARY_DIR}/metal_text.cpp"
   "${_mps}/library.cpp"
+  "${_mps}/attention_heads_kernel.cpp"
   "${_mps}/bank.cpp"
   "${_mps}/bank_gradient.cpp"
   "${_mps}/bank_part.cpp"
@@ -32,10 +37,12 @@ set(SIGNALLLM_MPS_SOURCES
   "${_mps}/causal_tile.cpp"
   "${_mps}/causal_wavedec_kernel.cpp"
   "${_mps}/causal_wavelet_filter_kernel.cpp"
+  "${_mps}/fourier_taps_kernel.cpp"
   "${_mps}/gated_fft_conv_kernel.cpp"
   "${_mps}/rms_norm_kernel.cpp"
   "${_mps}/squared_relu_kernel.cpp"
   "${_mps}/tile_plan.cpp"
+  "${_mps}/tree_attention_kernel.cpp"
   "${_mps}/wavedec_kernel.cpp"
   "${_mps}/waverec_kernel.cpp"
 )
