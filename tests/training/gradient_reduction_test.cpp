@@ -4,6 +4,8 @@
 #include "training/in_processes.h"
 
 #include <gtest/gtest.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
 
 #include <set>
 #include <string>
@@ -92,7 +94,9 @@ TEST(GradientReduction, ManyBucketsAreTheSame) {
           body.ptr(),
           [&](const at::Tensor& tokens) { return body->forward(tokens); },
           windows(),
-          options().processes(processes));
+          options()
+              .schedule(ScheduleOptions().peak(1e-4).warmup(0).steps(12))
+              .processes(processes));
       for (int step = 0; step < 12; ++step) {
         trainer.step();
         const auto loss = trainer.report().loss;
