@@ -1,6 +1,7 @@
 #include "app/command.h"
 #include "app/nearest.h"
 
+#include <signalllm/training/distributed.h>
 #include <signalllm/version.h>
 
 #include <c10/util/Exception.h>
@@ -107,6 +108,8 @@ int main(int argc, char** argv) {
     }
     problem =
         std::string("cannot write to standard output: ") + std::strerror(errno);
+  } catch (const signalllm::training::OtherProcessFailed&) {
+    return failure; // it says why
   } catch (const c10::Error& error) {
     problem = error.what_without_backtrace(); // the trace helps no user
   } catch (const std::bad_alloc&) {

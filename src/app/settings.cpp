@@ -268,6 +268,7 @@ void check(const Settings& s) {
       s.divergence,
       "; above 1, or 0 for never");
   at_least("threads", s.threads, 0);
+  at_least("timeout", s.timeout, 1);
   at_least("report-every", s.report_every, 0);
   at_least("evaluate-every", s.evaluate_every, 0);
   at_least("checkpoint-every", s.checkpoint_every, 0);

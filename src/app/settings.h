@@ -50,6 +50,7 @@ struct Settings {
   std::string device = "auto";
   bool record = true;
   int64_t threads = 0;
+  int64_t timeout = 300;
   int64_t report_every = 10;
   int64_t evaluate_every = 500;
   int64_t checkpoint_every = 500;
@@ -139,6 +140,11 @@ void visit_settings(SettingsType& s, Visit&& visit) {
       s.record,
       "true: a GPU repeats a recorded step (CUDA graph); or false");
   visit(group, "threads", s.threads, "CPU threads; 0: all cores");
+  visit(
+      group,
+      "timeout",
+      s.timeout,
+      "seconds to wait for another process of the run");
   visit(
       group, "report-every", s.report_every, "steps between lines of the log");
   visit(group, "evaluate-every", s.evaluate_every, "steps between validations");

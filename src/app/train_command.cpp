@@ -1,5 +1,6 @@
 #include "app/command.h"
 #include "app/command_line.h"
+#include "app/processes.h"
 #include "app/run_text.h"
 #include "app/training_run.h"
 
@@ -20,6 +21,8 @@ constexpr const char* train_examples =
     "  signalllm train --data book.txt --tokenizer chars --out runs/book\n"
     "  signalllm train --resume runs/book --steps 10000\n"
     "  signalllm train --config runs/book/config.toml --out runs/book-again\n"
+    "  torchrun --no-python --nproc-per-node 2 signalllm train --data book.txt "
+    "--out runs/book\n"
     "A command with --out, given again, goes on with what is there.\n";
 
 /// Puts what the words say into `settings`.
@@ -133,13 +136,8 @@ std::string absolute(const std::string& path) {
       : std::filesystem::absolute(path).lexically_normal().string();
 }
 
-} // namespace
-
-int run_train(const Words& words) {
-  Settings settings;
-  if (const auto code = parse(words, settings)) {
-    return *code;
-  }
+/// What the words mean, given what is in the folders that they name.
+Settings prepared(const Words& words, Settings settings) {
   if (!settings.resume.empty()) {
     TORCH_CHECK(
         settings.out.empty() || settings.out == settings.resume,
@@ -156,10 +154,22 @@ int run_train(const Words& words) {
       settings.resume = settings.out;
     }
   }
-  TrainingRun run(settings);
+  return settings;
+}
+
+} // namespace
+
+int run_train(const Words& words) {
+  Settings settings;
+  if (const auto code = parse(words, settings)) {
+    return *code;
+  }
+  const auto processes = meet(settings);
+  TrainingRun run(
+      settle(processes, [&] { return prepared(words, settings); }), processes);
   run.describe();
   const int code = run.train();
-  if (code == 0 && !run.was_complete()) {
+  if (code == 0 && !run.was_complete() && run.first()) {
     run.draw_losses();
     fmt::print("next: signalllm generate --run {}\n", run.folder().path());
   }

@@ -2,18 +2,19 @@
 
 #include "app/external.h"
 #include "app/memory.h"
-#include "app/progress.h"
 #include "app/run_text.h"
-
-#include <signalllm/training/interrupt.h>
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <utility>
 
 namespace signalllm::app {
 namespace {
@@ -40,24 +41,92 @@ std::shared_ptr<data::Tokenizer> tokenizer_of(
 
 } // namespace
 
-TrainingRun::TrainingRun(const Settings& settings)
-    : settings_(settings), folder_(folder_of(settings)),
-      device_(choose_device(settings.device)) {
-  check(settings_);
-  set_threads(settings_.threads);
+TrainingRun::TrainingRun(
+    const Settings& settings,
+    std::shared_ptr<training::Processes> processes)
+    : settings_(settings), processes_(std::move(processes)),
+      folder_(folder_of(settings)), device_(at::kCPU) {
   const bool resume = !settings_.resume.empty();
-  if (resume) {
+  SignalLLMOptions options(1);
+  std::string words, config;
+  together([&] {
+    read(resume);
+    if (first()) { // the folder may be on no other machine
+      tokenizer_ = tokenizer_of(settings_, corpus_);
+      options = resume
+          ? model_from_json(
+                folder_.read_text("config.json"), folder_.file("config.json"))
+          : model_options(settings_, tokenizer_->vocab_size());
+      words = tokenizer_->to_json();
+      config = to_json(settings_, options);
+    }
+  });
+  if (processes_) {
+    tokenizer_ = data::Tokenizer::from_json(processes_->share(words));
+    options = model_from_json(processes_->share(config), "process 0");
+    check_same_text();
+  }
+  together([&] { build(resume, options); });
+}
+
+void TrainingRun::together(const std::function<void()>& work) const {
+  processes_ ? processes_->together(work) : work();
+}
+
+void TrainingRun::choose_threads() const {
+  set_threads(settings_.threads);
+  // Of the machine's cores each process takes its share.
+  if (processes_ && settings_.threads == 0 &&
+      std::getenv("OMP_NUM_THREADS") == nullptr) {
+    const auto share = at::get_num_threads() / processes_->local_count();
+    at::set_num_threads(static_cast<int>(std::max<int64_t>(share, 1)));
+  }
+}
+
+void TrainingRun::read(bool resume) {
+  device_ = choose_device(settings_.device);
+  if (processes_) {
+    device_ = processes_->use(device_);
+  }
+  check(settings_);
+  TORCH_CHECK(
+      !processes_ || settings_.batch % processes_->count() == 0,
+      "--batch is ",
+      settings_.batch,
+      "; it must be a multiple of the ",
+      processes_ ? processes_->count() : 1,
+      " processes that share it");
+  choose_threads();
+  if (resume && first()) {
     lock_ = folder_.reopen();
   }
   corpus_ = read_text(settings_);
-  if (resume && !settings_.force_data) {
+  if (resume && first() && !settings_.force_data) {
     check_text(
         folder_,
         corpus_,
         settings_.data,
         "--data names the old one, --force-data goes on with this one");
   }
-  tokenizer_ = tokenizer_of(settings_, corpus_);
+}
+
+void TrainingRun::check_same_text() const {
+  const std::hash<std::string> hash;
+  const auto mine =
+      fmt::format("{} {}", hash(corpus_.train), hash(corpus_.valid));
+  const auto theirs = processes_->share(mine);
+  together([&] {
+    TORCH_CHECK(
+        mine == theirs,
+        "process ",
+        processes_->rank(),
+        " reads another text than process 0: --data ",
+        settings_.data,
+        " must hold the same on every machine");
+  });
+}
+
+void TrainingRun::build(bool resume, const SignalLLMOptions& options) {
   train_tokens_ = tokenizer_->encode(corpus_.train);
   valid_tokens_ = tokenizer_->encode(corpus_.valid);
   TORCH_CHECK(
@@ -74,17 +143,13 @@ TrainingRun::TrainingRun(const Settings& settings)
       settings_.context,
       ": more text, a larger --valid-fraction, or 0 to hold out none");
   at::manual_seed(settings_.seed);
-  const auto options = resume
-      ? model_from_json(
-            folder_.read_text("config.json"), folder_.file("config.json"))
-      : model_options(settings_, tokenizer_->vocab_size());
   model_ = make_model(options, device_);
   check_memory(
       training_bytes(settings_, options, model_->num_parameters()),
-      settings_.batch,
+      processes_ ? settings_.batch / processes_->count() : settings_.batch,
       settings_.context,
       device_);
-  if (!resume) {
+  if (!resume && first()) {
     lock_ = folder_.create();
     folder_.write_text("tokenizer.json", tokenizer_->to_json());
     write_settings();
@@ -102,6 +167,9 @@ void TrainingRun::write_settings() const {
 }
 
 void TrainingRun::describe() const {
+  if (!first()) {
+    return;
+  }
   fmt::print(
       "text    {}: {} bytes to learn, {} held out ({} {})\n",
       settings_.data,
@@ -117,119 +185,15 @@ void TrainingRun::describe() const {
       settings_.context,
       tokenizer_->kind());
   fmt::print(
-      "run     {}: {} steps of {} tokens on {}{}\n",
+      "run     {}: {} steps of {} tokens on {}{}{}\n",
       folder_.path(),
       format_count(settings_.steps),
       format_count(settings_.batch * settings_.accumulate * settings_.context),
       device_.str(),
       device_.is_cpu() ? fmt::format(", {} threads", at::get_num_threads())
-                       : "");
+                       : "",
+      processes_ ? fmt::format(", {} processes", processes_->count()) : "");
   std::fflush(stdout);
-}
-
-void TrainingRun::resume(training::Trainer& trainer) {
-  if (folder_.checkpoints().empty()) {
-    fmt::print("no checkpoint yet: from the beginning\n");
-  } else {
-    std::vector<std::string> problems;
-    trainer.restore(folder_.load_latest(&problems));
-    report_damage(problems);
-    const auto done = trainer.steps_done();
-    TORCH_CHECK(
-        done <= settings_.steps,
-        "the run has done ",
-        done,
-        " steps already; --steps is ",
-        settings_.steps);
-    fmt::print("resumed after step {}\n", done);
-  }
-  folder_.truncate_log(trainer.steps_done());
-  if (trainer.steps_done() < settings_.steps) {
-    write_settings();
-  }
-}
-
-int TrainingRun::train() {
-  const training::InterruptGuard guard;
-  training::Trainer trainer(
-      model_,
-      data::RandomWindows(train_tokens_, settings_.context, settings_.seed),
-      trainer_options(settings_));
-  if (!settings_.resume.empty()) {
-    resume(trainer);
-  }
-  const bool done_before = trainer.steps_done() == settings_.steps;
-  auto options = training::FitOptions()
-                     .steps(settings_.steps)
-                     .report_every(settings_.report_every)
-                     .evaluate_every(settings_.evaluate_every)
-                     .checkpoint_every(settings_.checkpoint_every)
-                     .keep(settings_.keep)
-                     .rollbacks(settings_.rollbacks)
-                     .folder(folder_)
-                     .stop([] { return training::interrupt_signal() != 0; });
-  if (valid_tokens_.numel() > 0) {
-    options
-        .validation(data::ConsecutiveWindows(valid_tokens_, settings_.context))
-        .token_bytes(tokenizer_->token_bytes());
-  }
-  Progress progress(
-      trainer.steps_done(),
-      settings_.steps,
-      static_cast<double>(corpus_.train.size()) /
-          static_cast<double>(train_tokens_.numel()));
-  training::FitCallbacks callbacks;
-  callbacks.on_report = [&](const auto& report, double speed) {
-    progress.update(report, speed);
-  };
-  callbacks.on_evaluation = [&](int64_t step, const auto& evaluation) {
-    progress.note(fmt::format(
-        "step {}  held out: {:.4f} nats, {:.3f} bits/byte",
-        step,
-        evaluation.loss(),
-        evaluation.bits_per_byte()));
-  };
-  callbacks.on_rollback = [&](const training::Rollback& back) {
-    progress.note(fmt::format(
-        "{}: back to step {}, on with other batches (roll-back {} of {})",
-        back.reason,
-        back.step,
-        back.number,
-        settings_.rollbacks));
-  };
-  const auto result = fit(trainer, options, callbacks);
-  progress.finish();
-  validation_ = result.validation;
-  if (const int signal = training::interrupt_signal(); signal != 0) {
-    std::fflush(stdout);
-    // Not fmt::print, which throws where the terminal is gone.
-    const auto line = fmt::format(
-        "signalllm: interrupted; step {} is saved, go on with: signalllm "
-        "train --resume {}\n",
-        trainer.steps_done(),
-        folder_.path());
-    std::fputs(line.c_str(), stderr);
-    return 128 + signal;
-  }
-  was_complete_ = done_before && !validation_;
-  if (was_complete_) {
-    fmt::print(
-        "the run has done its {} steps; a larger --steps goes on\n",
-        trainer.steps_done());
-  }
-  load_averaged_weights();
-  return 0;
-}
-
-void TrainingRun::load_averaged_weights() {
-  if (settings_.average > 0) {
-    const auto last = folder_.load_latest();
-    auto tensors = last.model;
-    for (const auto& [name, tensor] : last.average) {
-      tensors[name] = tensor;
-    }
-    training::load_module(*model_, tensors);
-  }
 }
 
 void TrainingRun::draw_losses() const {

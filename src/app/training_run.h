@@ -1,10 +1,13 @@
 #pragma once
 
+#include "app/progress.h"
 #include "app/session.h"
 #include "app/settings.h"
 
 #include <signalllm/training/fit.h>
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,7 +18,11 @@ namespace signalllm::app {
 /// is written but the folder's lock.
 class TrainingRun {
  public:
-  explicit TrainingRun(const Settings& settings);
+  /// With several processes all make one, from the same settings, and train;
+  /// the first of them writes and talks.
+  explicit TrainingRun(
+      const Settings& settings,
+      std::shared_ptr<training::Processes> processes = nullptr);
 
   /// Says what is about to happen.
   void describe() const;
@@ -28,6 +35,10 @@ class TrainingRun {
   /// Whether `train` found nothing left to do.
   bool was_complete() const {
     return was_complete_;
+  }
+  /// Whether this process writes and talks.
+  bool first() const {
+    return !processes_ || processes_->first();
   }
   /// Draws the loss curve into the folder and says so.
   void draw_losses() const;
@@ -52,6 +63,15 @@ class TrainingRun {
   }
 
  private:
+  void together(const std::function<void()>& work) const;
+  void choose_threads() const;
+  void read(bool resume);
+  void check_same_text() const;
+  void build(bool resume, const SignalLLMOptions& options);
+  training::FitCallbacks talk(Progress& progress) const;
+  /// That any of the processes got, 0 if none.
+  int signal() const;
+  void describe_reduction(const training::Trainer& trainer) const;
   /// Puts the newest checkpoint into the trainer and, when nothing speaks
   /// against going on, the settings into the folder.
   void resume(training::Trainer& trainer);
@@ -59,6 +79,7 @@ class TrainingRun {
   void load_averaged_weights();
 
   Settings settings_;
+  std::shared_ptr<training::Processes> processes_;
   training::RunFolder folder_;
   training::RunLock lock_;
   c10::Device device_;

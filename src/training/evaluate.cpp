@@ -6,6 +6,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 
 #include <cmath>
 #include <numbers>
@@ -24,6 +25,24 @@ at::Tensor token_loss(const at::Tensor& logits, const at::Tensor& targets) {
       logits.reshape({-1, logits.size(-1)}).to(at::kFloat),
       targets.reshape({-1}));
 }
+
+namespace {
+
+/// Of this process's part makes that of all.
+void add_up(Evaluation& part, Processes& processes) {
+  const auto sums = at::tensor(
+      {part.nats,
+       static_cast<double>(part.tokens),
+       static_cast<double>(part.bytes)},
+      at::kDouble);
+  processes.sum(sums);
+  const auto* values = sums.const_data_ptr<double>();
+  part.nats = values[0];
+  part.tokens = std::llround(values[1]);
+  part.bytes = std::llround(values[2]);
+}
+
+} // namespace
 
 double Evaluation::loss() const {
   return nats / static_cast<double>(tokens);
@@ -49,18 +68,22 @@ Evaluation evaluate(
   model.eval();
   Evaluation result;
   std::vector<at::Tensor> sums;
-  for (int64_t first = 0; first < windows.size(); first += options.batch()) {
+  auto* processes = options.processes().get();
+  const int64_t rank = processes != nullptr ? processes->rank() : 0;
+  const int64_t count = processes != nullptr ? processes->count() : 1;
+  for (int64_t first = rank * options.batch(); first < windows.size();
+       first += count * options.batch()) {
     if (options.stop() && options.stop()()) {
       break;
     }
     const auto batch = windows.rows(first, options.batch());
-    const auto count = batch.targets.numel();
+    const auto tokens = batch.targets.numel();
     Autocast autocast(device.type(), options.bfloat16());
     const auto logits = forward(batch.inputs.to(device));
     sums.push_back(
         token_loss(logits, batch.targets.to(device)) *
-        static_cast<double>(count));
-    result.tokens += count;
+        static_cast<double>(tokens));
+    result.tokens += tokens;
     result.bytes += token_bytes.index_select(0, batch.targets.reshape({-1}))
                         .sum()
                         .item<int64_t>();
@@ -68,6 +91,9 @@ Evaluation evaluate(
   if (!sums.empty()) {
     result.nats =
         at::stack(sums).to(at::kCPU).to(at::kDouble).sum().item<double>();
+  }
+  if (processes != nullptr) {
+    add_up(result, *processes);
   }
   model.train(was_training);
   return result;

@@ -87,12 +87,23 @@ FitResult fit(
     const FitCallbacks& callbacks) {
   const auto start = Clock::now();
   auto mark = start; // the end of the last report
-  Log log(options.folder());
+  auto* processes = trainer.options().processes().get();
+  const auto any = [&](bool mine) {
+    return processes != nullptr ? processes->any(mine) : mine;
+  };
+  const auto together = [&](const std::function<void()>& work) {
+    processes != nullptr ? processes->together(work) : work();
+  };
+  const bool first = processes == nullptr || processes->first();
+  const auto folder = first ? options.folder() : std::nullopt;
+  Log log(folder);
   FitResult result;
-  const auto stop_asked = [&] { return options.stop() && options.stop()(); };
-  Retreat retreat(options.folder(), options.keep());
-  if (options.rollbacks() > 0 &&
-      (!options.folder() || options.folder()->checkpoints().empty())) {
+  const auto stop_asked = [&] {
+    return any(options.stop() && options.stop()());
+  };
+  Retreat retreat(folder, options.keep());
+  if (options.rollbacks() > 0 && first &&
+      (!folder || folder->checkpoints().empty())) {
     retreat.keep_copy(trainer.checkpoint());
   }
 
@@ -134,15 +145,19 @@ FitResult fit(
     mark = Clock::now();
   };
   const auto save = [&](int64_t step) {
-    if (options.folder()) {
-      options.folder()->save(trainer.checkpoint(), options.keep());
-      retreat.drop_copy();
-      if (callbacks.on_checkpoint) {
-        callbacks.on_checkpoint(step);
+    together([&] {
+      if (folder) {
+        folder->save(trainer.checkpoint(), options.keep());
+        retreat.drop_copy();
+        if (callbacks.on_checkpoint) {
+          callbacks.on_checkpoint(step);
+        }
+      } else if (first && options.rollbacks() > 0) {
+        retreat.keep_copy(trainer.checkpoint());
       }
+    });
+    if (options.folder()) {
       mark = Clock::now();
-    } else if (options.rollbacks() > 0) {
-      retreat.keep_copy(trainer.checkpoint());
     }
   };
   const auto go_back = [&](const StepReport& now) {
@@ -150,26 +165,34 @@ FitResult fit(
     const auto tried = times == 0 ? std::string()
         : times == 1              ? ", after 1 roll-back"
                                   : c10::str(", after ", times, " roll-backs");
-    TORCH_CHECK(
-        times < options.rollbacks(),
-        now.trouble,
-        tried,
-        ": ",
-        loss_advice(trainer.options()));
-    retreat.go_back(trainer);
+    Checkpoint good;
+    together([&] {
+      TORCH_CHECK(
+          times < options.rollbacks(),
+          now.trouble,
+          tried,
+          ": ",
+          loss_advice(trainer.options()));
+      if (first) {
+        good = retreat.choose(trainer);
+      }
+    });
+    trainer.roll_back(good);
     const Rollback back{
         trainer.rollbacks(),
         now.trouble_step,
         trainer.steps_done(),
         now.trouble};
-    // First of all, so that it is said wherever the process is killed.
-    log.write(
-        {{"step", back.step},
-         {"rollback", back.number},
-         {"failed_step", back.failed_step},
-         {"reason", back.reason}});
-    retreat.settle(trainer);
-    log.cut(options.folder(), back.step);
+    together([&] {
+      // First of all, so that it is said wherever the process is killed.
+      log.write(
+          {{"step", back.step},
+           {"rollback", back.number},
+           {"failed_step", back.failed_step},
+           {"reason", back.reason}});
+      retreat.settle(trainer);
+      log.cut(folder, back.step);
+    });
     if (callbacks.on_rollback) {
       callbacks.on_rollback(back);
     }
@@ -194,10 +217,10 @@ FitResult fit(
     return true;
   };
   bool stopped = stop_asked();
-  if (const auto step = trainer.steps_done(); options.folder() &&
-      options.validation() && !stopped && step > 0 &&
-      (step >= options.steps() || due(step, options.evaluate_every())) &&
-      !log.has_validation(step)) {
+  if (const auto step = trainer.steps_done();
+      any(folder && options.validation() && !stopped && step > 0 &&
+          (step >= options.steps() || due(step, options.evaluate_every())) &&
+          !log.has_validation(step))) {
     validate(step);
     stopped = stop_asked();
   }

@@ -57,10 +57,6 @@ Checkpoint Retreat::choose(const Trainer& trainer) const {
   return *suspect;
 }
 
-void Retreat::go_back(Trainer& trainer) const {
-  trainer.roll_back(choose(trainer));
-}
-
 void Retreat::settle(const Trainer& trainer) const {
   if (folder_) {
     // In this order a process that is killed between the two has a newest

@@ -19,14 +19,12 @@ class Retreat {
   /// There is one on disk now.
   void drop_copy();
 
-  /// Takes the trainer back, and on with other batches.
-  void go_back(Trainer& trainer) const;
+  /// Where the trainer is to go back to.
+  Checkpoint choose(const Trainer& trainer) const;
   /// Lets the disk know: the checkpoint of that step, without those behind it.
   void settle(const Trainer& trainer) const;
 
  private:
-  Checkpoint choose(const Trainer& trainer) const;
-
   std::optional<RunFolder> folder_;
   int64_t keep_;
   std::optional<Checkpoint> copy_;

@@ -3,47 +3,24 @@
 #include "training/autocast.h"
 #include "training/device.h"
 #include "training/divergence.h"
-#include "training/random_state.h"
+#include "training/gradient_reduction.h"
 #include "training/recording.h"
 
+#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/stack.h>
 #include <c10/util/Exception.h>
-#include <nlohmann/json.hpp>
+#include <c10/util/hash.h>
 
 #include <cmath>
 #include <utility>
 
 namespace signalllm::training {
 namespace {
-
-/// Puts other values into parameters while it lives.
-class Substitution {
- public:
-  Substitution(torch::nn::Module& model, const TensorMap& values) {
-    for (auto& item : model.named_parameters()) {
-      const auto found = values.find(item.key());
-      if (found != values.end()) {
-        saved_.emplace_back(item.value(), item.value().detach().clone());
-        item.value().copy_(found->second);
-      }
-    }
-  }
-  ~Substitution() {
-    for (auto& [parameter, value] : saved_) {
-      parameter.copy_(value);
-    }
-  }
-  Substitution(const Substitution&) = delete;
-  Substitution& operator=(const Substitution&) = delete;
-
- private:
-  at::NoGradGuard no_grad_;
-  std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
-};
 
 TensorMap copies(const torch::nn::Module& model) {
   TensorMap copies;
@@ -53,9 +30,8 @@ TensorMap copies(const torch::nn::Module& model) {
   return copies;
 }
 
-std::vector<double> read(const std::vector<at::Tensor>& scalars) {
-  const auto values =
-      at::stack(scalars).to(at::kCPU).to(at::kDouble).contiguous();
+std::vector<double> read(const at::Tensor& scalars) {
+  const auto values = scalars.to(at::kCPU).to(at::kDouble).contiguous();
   const auto* start = values.const_data_ptr<double>();
   return {start, start + values.numel()};
 }
@@ -70,6 +46,8 @@ Trainer::Trainer(
     : model_(std::move(model)), forward_(std::move(forward)),
       windows_(std::move(windows)), options_(std::move(options)),
       device_(device_of(*model_)),
+      count_(options_.processes() ? options_.processes()->count() : 1),
+      local_batch_(options_.batch() / count_),
       optimizer_(*model_, options_.adamw(), options_.has_decay()) {
   TORCH_CHECK(
       options_.batch() >= 1 && options_.accumulate() >= 1,
@@ -83,8 +61,20 @@ Trainer::Trainer(
       "Trainer: average is ",
       options_.average(),
       "; it must be at least 0 and below 1");
+  TORCH_CHECK(
+      options_.batch() % count_ == 0,
+      "Trainer: batch is ",
+      options_.batch(),
+      "; it must be a multiple of the ",
+      count_,
+      " processes that share it");
   if (options_.average() > 0) {
     average_ = copies(*model_);
+  }
+  if (count_ > 1) {
+    share();
+    reduction_ =
+        std::make_shared<GradientReduction>(options_.processes(), *model_);
   }
   if (options_.record()) {
     recording_ = make_recording(device_);
@@ -106,16 +96,24 @@ std::pair<at::Tensor, at::Tensor> Trainer::update(
     const Rate& rate) {
   at::Tensor total;
   for (int64_t i = 0; i < options_.accumulate(); ++i) {
-    const auto first = i * options_.batch();
+    const auto first = i * local_batch_;
+    const bool reduce = reduction_ && i + 1 == options_.accumulate();
+    if (reduce) {
+      reduction_->begin();
+    }
     at::Tensor loss;
     {
       Autocast autocast(device_.type(), options_.bfloat16());
       loss = token_loss(
-          forward_(inputs.narrow(0, first, options_.batch())),
-          targets.narrow(0, first, options_.batch()));
+          forward_(inputs.narrow(0, first, local_batch_)),
+          targets.narrow(0, first, local_batch_));
     }
     loss = loss / static_cast<double>(options_.accumulate());
-    loss.backward();
+    if (reduce) {
+      reduction_->backward(loss);
+    } else {
+      loss.backward();
+    }
     total = total.defined() ? total + loss.detach() : loss.detach();
   }
   const auto norm = optimizer_.step(rate);
@@ -123,12 +121,37 @@ std::pair<at::Tensor, at::Tensor> Trainer::update(
   return {total, norm};
 }
 
+data::Batch Trainer::next_rows() {
+  const auto start = rows_done_;
+  const auto rows = options_.batch() * options_.accumulate();
+  rows_done_ += rows;
+  if (count_ == 1) {
+    return windows_.rows(start, rows);
+  }
+  const auto mine = options_.processes()->rank() * local_batch_;
+  std::vector<at::Tensor> inputs, targets;
+  for (int64_t i = 0; i < options_.accumulate(); ++i) {
+    const auto part =
+        windows_.rows(start + i * options_.batch() + mine, local_batch_);
+    inputs.push_back(part.inputs);
+    targets.push_back(part.targets);
+  }
+  return {at::cat(inputs), at::cat(targets)};
+}
+
+void Trainer::set_random_state() {
+  // Of seed, step and process, so that one checkpoint serves all.
+  at::manual_seed(
+      c10::get_hash(windows_.seed(), rows_done_, options_.processes()->rank()));
+}
+
 void Trainer::step() {
   model_->train();
-  const auto rows = options_.batch() * options_.accumulate();
-  const auto batch = windows_.rows(rows_done_, rows);
-  rows_done_ += rows;
-  tokens_ += batch.targets.numel();
+  const auto batch = next_rows();
+  tokens_ += batch.targets.numel() * count_;
+  if (count_ > 1) {
+    set_random_state();
+  }
   const double rate = learning_rate(options_.schedule(), steps_done_);
   if (recording_) {
     step_recorded(batch, rate);
@@ -156,7 +179,9 @@ void Trainer::step_recorded(const data::Batch& batch, double rate) {
   const auto work = [this] {
     std::tie(loss_, norm_) = update(inputs_, targets_, rate_);
   };
-  if (rehearsals_ < 3) { // these steps count
+  // These steps count. The Reducer times its first ten steps with events,
+  // which a recording cannot hold.
+  if (rehearsals_ < (reduction_ ? 12 : 3)) {
     ++rehearsals_;
     recording_->rehearse(work);
   } else {
@@ -165,6 +190,11 @@ void Trainer::step_recorded(const data::Batch& batch, double rate) {
         recording_->record(work);
         recorded_ = true;
       } catch (const c10::Error& error) {
+        TORCH_CHECK(
+            !reduction_,
+            "a step of several processes cannot be recorded: ",
+            error.what_without_backtrace(),
+            "; --record false trains without");
         TORCH_WARN(
             "a step cannot be recorded, training goes on without: ",
             error.what_without_backtrace());
@@ -214,8 +244,13 @@ StepReport Trainer::review() {
   if (losses_.empty()) {
     return report;
   }
-  const auto losses = read(std::exchange(losses_, {}));
-  const auto norms = read(std::exchange(norms_, {}));
+  auto stacked = at::stack(std::exchange(losses_, {}));
+  if (count_ > 1) {
+    options_.processes()->sum(stacked);
+    stacked /= count_;
+  }
+  const auto losses = read(stacked);
+  const auto norms = read(at::stack(std::exchange(norms_, {})));
   const auto count = static_cast<int64_t>(losses.size());
   for (int64_t i = 0; i < count; ++i) {
     const auto step = steps_done_ - count + i + 1;
@@ -237,64 +272,9 @@ StepReport Trainer::review() {
   return report;
 }
 
-Evaluation Trainer::evaluate(
-    const data::ConsecutiveWindows& windows,
-    const at::Tensor& token_bytes,
-    EvaluateOptions options) {
-  const Substitution averaged(*model_, average_);
-  options.bfloat16(options_.bfloat16());
-  return training::evaluate(*model_, forward_, windows, token_bytes, options);
-}
-
-Checkpoint Trainer::checkpoint() const {
-  Checkpoint checkpoint;
-  checkpoint.step = steps_done_;
-  checkpoint.model = module_tensors(*model_);
-  checkpoint.average = average_;
-  checkpoint.optimizer = optimizer_.state();
-  checkpoint.optimizer.merge(random_state(device_));
-  checkpoint.state = nlohmann::json{
-      {"rows", rows_done_},
-      {"losses", recent_},
-      {"rollbacks", rollbacks_},
-      {"rollback_step",
-       rollback_step_}}.dump();
-  return checkpoint;
-}
-
-void Trainer::restore(const Checkpoint& checkpoint) {
-  const auto state = nlohmann::json::parse(checkpoint.state, nullptr, false);
-  TORCH_CHECK(
-      state.is_object() && state.contains("rows"),
-      "Trainer::restore: the checkpoint does not say where in the data it was");
-  load_module(*model_, checkpoint.model);
-  optimizer_.load_state(checkpoint.optimizer);
-  restore_random_state(checkpoint.optimizer, device_);
-  at::NoGradGuard no_grad;
-  for (auto& [name, tensor] : average_) {
-    // A run that starts to average now starts from the weights.
-    const auto found = checkpoint.average.find(name);
-    tensor.copy_(
-        found != checkpoint.average.end() ? found->second
-                                          : checkpoint.model.at(name));
-  }
-  steps_done_ = checkpoint.step;
-  rows_done_ = state["rows"].get<int64_t>();
-  recent_ = state.value("losses", std::vector<double>());
-  rollbacks_ = state.value("rollbacks", int64_t{0});
-  rollback_step_ = state.value("rollback_step", int64_t{0});
-  tokens_ = 0;
-  losses_.clear();
-  norms_.clear();
-}
-
-void Trainer::roll_back(const Checkpoint& checkpoint) {
-  constexpr int64_t far = int64_t{1} << 40; // more rows than a run reads
-  const auto times = rollbacks_ + 1;
-  restore(checkpoint);
-  rollbacks_ = times;
-  rollback_step_ = steps_done_;
-  rows_done_ = rows_done_ % far + times * far;
+std::optional<Reduction> Trainer::reduction() const {
+  return reduction_ && steps_done_ > 1 ? std::optional(reduction_->report())
+                                       : std::nullopt;
 }
 
 } // namespace signalllm::training

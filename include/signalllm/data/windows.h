@@ -27,6 +27,10 @@ class SIGNALLLM_API RandomWindows {
 
   Batch rows(int64_t first, int64_t count) const;
 
+  uint64_t seed() const {
+    return seed_;
+  }
+
  private:
   at::Tensor tokens_;
   int64_t context_;

@@ -2,11 +2,13 @@
 
 #include <signalllm/data/windows.h>
 #include <signalllm/export.h>
+#include <signalllm/training/distributed.h>
 
 #include <torch/arg.h>
 #include <torch/nn/module.h>
 
 #include <functional>
+#include <memory>
 
 namespace signalllm::training {
 
@@ -39,6 +41,9 @@ struct SIGNALLLM_API EvaluateOptions {
   /// Looked at between batches; true ends the evaluation early, with what was
   /// scored by then.
   TORCH_ARG(std::function<bool()>, stop) = {};
+  /// Those that share the windows; `evaluate` is then collective, and all get
+  /// the same result. Null: this one scores all.
+  TORCH_ARG(std::shared_ptr<Processes>, processes) = nullptr;
 };
 
 /// Scores every window, in evaluation mode and without gradients; the model's

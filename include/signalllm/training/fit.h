@@ -65,6 +65,9 @@ struct SIGNALLLM_API FitResult {
 /// `{"step", "rollback", "failed_step", "reason"}`. A validation that the step
 /// where the trainer stands should have had, and that is not in the log, is
 /// made up for: the run was stopped before it.
+///
+/// With several processes (`TrainerOptions::processes`) all call it with the
+/// same options; the first writes, and all stop where one is asked to.
 SIGNALLLM_API FitResult
 fit(Trainer& trainer,
     const FitOptions& options,

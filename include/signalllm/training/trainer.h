@@ -4,6 +4,7 @@
 #include <signalllm/export.h>
 #include <signalllm/training/adamw.h>
 #include <signalllm/training/checkpoint.h>
+#include <signalllm/training/distributed.h>
 #include <signalllm/training/evaluate.h>
 #include <signalllm/training/schedule.h>
 
@@ -11,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,7 +22,7 @@ namespace signalllm::training {
 struct SIGNALLLM_API TrainerOptions {
   TrainerOptions() = default;
 
-  /// Windows that go through the model at once.
+  /// Windows that go through the model at once, of all processes together.
   TORCH_ARG(int64_t, batch) = 16;
   /// Batches whose gradients are averaged in one step.
   TORCH_ARG(int64_t, accumulate) = 1;
@@ -38,9 +40,25 @@ struct SIGNALLLM_API TrainerOptions {
   /// Training has diverged where the median of five losses is above this many
   /// times the median of the hundred before, and a nat above it; 0 never.
   TORCH_ARG(double, divergence) = 0.0;
+  /// Those that train this model together; null: this one alone. They begin
+  /// with the weights of the first one. Each takes `batch` / count of the rows
+  /// that one process alone would take, so that up to rounding (and dropout)
+  /// the losses are the same for any number of them.
+  TORCH_ARG(std::shared_ptr<Processes>, processes) = nullptr;
 };
 
+class GradientReduction;
 class Recording;
+
+/// What it takes to average the gradients of several processes, the times as
+/// means over a sample of the steps.
+struct SIGNALLLM_API Reduction {
+  int64_t bytes = 0; // of gradients, a step
+  int64_t buckets = 0; // that they are summed in
+  double seconds = 0; // from the first bucket's start to the last one's end
+  double hidden_seconds = 0; // of these, while backward still computed
+  double backward_seconds = 0;
+};
 
 /// What happened since the last report.
 struct SIGNALLLM_API StepReport {
@@ -71,7 +89,9 @@ struct SIGNALLLM_API StepReport {
 /// ```
 class SIGNALLLM_API Trainer {
  public:
-  /// The model must be on its device already.
+  /// The model must be on its device already. With several processes
+  /// construction, `step`, `report`, `review`, `evaluate`, `restore` and
+  /// `roll_back` are collective.
   Trainer(
       std::shared_ptr<torch::nn::Module> model,
       Forward forward,
@@ -117,7 +137,9 @@ class SIGNALLLM_API Trainer {
   /// Weights, moments, position in the data, random states. The tensors are
   /// the live ones: save them before the next step.
   Checkpoint checkpoint() const;
-  /// Goes on from there: on the CPU bit for bit as if never interrupted.
+  /// Goes on from there: on the CPU bit for bit as if never interrupted. Of
+  /// several processes the first one's checkpoint counts, whatever the number
+  /// of those that wrote it.
   void restore(const Checkpoint& checkpoint);
 
   /// Goes back to a checkpoint of this run and on with other batches: those
@@ -132,7 +154,18 @@ class SIGNALLLM_API Trainer {
     return rollback_step_;
   }
 
+  /// Nothing where there is one process, or before the second step.
+  std::optional<Reduction> reduction() const;
+
  private:
+  bool first() const;
+  /// The rows of the next step that are this process's.
+  data::Batch next_rows();
+  void set_random_state();
+  void load(const Checkpoint& checkpoint);
+  void load_counters(int64_t step, const std::string& state);
+  /// All go on from where the first process is.
+  void share();
   /// Loss and gradient norm of one update; the rate is a double or a tensor.
   template <typename Rate>
   std::pair<at::Tensor, at::Tensor>
@@ -146,6 +179,8 @@ class SIGNALLLM_API Trainer {
   data::RandomWindows windows_;
   TrainerOptions options_;
   at::Device device_;
+  int64_t count_; // of processes
+  int64_t local_batch_; // rows of a batch that are this process's
   FusedAdamW optimizer_;
   TensorMap average_; // of the parameters, empty unless options say so
   int64_t steps_done_ = 0;
@@ -156,6 +191,7 @@ class SIGNALLLM_API Trainer {
   std::vector<double> recent_; // losses that were reported, the last of them
   std::vector<at::Tensor> losses_; // of the steps since the last report
   std::vector<at::Tensor> norms_;
+  std::shared_ptr<GradientReduction> reduction_; // null: one process
   std::shared_ptr<Recording> recording_; // null: not recorded
   int64_t rehearsals_ = 0;
   bool recorded_ = false;

@@ -1,0 +1,231 @@
+// Several processes of the program that train one model.
+
+#include "app/program.h"
+#include "free_port.h"
+#include "temporary_folder.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+namespace signalllm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class AppDistributed : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (Program::path().empty()) {
+      GTEST_SKIP() << "the program was not built";
+    }
+    std::string text;
+    for (int line = 0; line < 2000; ++line) {
+      text += "line " + std::to_string(line % 17) + " of a small text\n";
+    }
+    folder_.write("text.txt", text);
+    ::setenv("SIGNALLLM_PYTHON", "true", 1); // pictures are not the point
+  }
+  void TearDown() override {
+    for (const auto* name :
+         {"SIGNALLLM_PYTHON", "RANK", "WORLD_SIZE", "MASTER_PORT"}) {
+      ::unsetenv(name);
+    }
+  }
+
+  std::vector<std::string> command(
+      const std::string& out,
+      std::vector<std::string> more) const {
+    std::vector<std::string> words{
+        "train",
+        "--data",
+        folder_ / "text.txt",
+        "--out",
+        folder_ / out,
+        "--dim",
+        "16",
+        "--layers",
+        "1",
+        "--heads",
+        "2",
+        "--context",
+        "16",
+        "--batch",
+        "4",
+        "--threads",
+        "1",
+        "--report-every",
+        "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  /// Starts `count` processes of the command.
+  void start(int count, const std::vector<std::string>& words) {
+    programs_.clear();
+    children_.clear();
+    ::setenv("WORLD_SIZE", std::to_string(count).c_str(), 1);
+    ::setenv("MASTER_PORT", std::to_string(free_port()).c_str(), 1);
+    for (int rank = 0; rank < count; ++rank) {
+      const auto place = folder_ / ("rank" + std::to_string(rank));
+      std::filesystem::create_directories(place);
+      ::setenv("RANK", std::to_string(rank).c_str(), 1);
+      programs_.emplace_back(place);
+      children_.push_back(programs_.back().start(words));
+    }
+    ::unsetenv("WORLD_SIZE");
+  }
+  Outcome finish(std::size_t rank) {
+    return programs_[rank].finish(children_[rank]);
+  }
+  void train(int count, const std::vector<std::string>& words) {
+    start(count, words);
+    for (int rank = 0; rank < count; ++rank) {
+      const auto outcome = finish(rank);
+      EXPECT_EQ(outcome.code, 0) << "process " << rank << ": " << outcome.error;
+      EXPECT_EQ(outcome.out.empty(), rank != 0) << outcome.out;
+    }
+  }
+  /// Waits until the log of a run has that step.
+  void wait_for_step(const std::string& run, int step) const {
+    const auto said = "{\"step\":" + std::to_string(step) + ",";
+    const auto begun = Clock::now();
+    while (folder_.read(run + "/log.jsonl").find(said) == std::string::npos) {
+      ASSERT_LT(since(begun), 120) << "no step " << step;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
+  std::vector<double> losses(const std::string& run) const {
+    std::vector<double> losses;
+    std::istringstream log(folder_.read(run + "/log.jsonl"));
+    for (std::string line; std::getline(log, line);) {
+      const auto json = nlohmann::json::parse(line);
+      if (json.contains("loss")) {
+        losses.push_back(json["loss"]);
+      }
+    }
+    return losses;
+  }
+  void expect_same_checkpoint(
+      const std::string& a,
+      const std::string& b,
+      const std::string& step) const {
+    for (const auto* file :
+         {"model.safetensors", "average.safetensors", "state.json"}) {
+      const auto name = "/checkpoint-" + step + "/" + file;
+      const auto expected = folder_.read(a + name);
+      EXPECT_FALSE(expected.empty()) << file;
+      EXPECT_TRUE(folder_.read(b + name) == expected) << file;
+    }
+  }
+
+  TemporaryFolder folder_;
+  std::vector<Program> programs_;
+  std::vector<pid_t> children_;
+};
+
+TEST_F(AppDistributed, TwoProcessesHaveOnesLosses) {
+  const std::vector<std::string> more{
+      "--steps", "50", "--accumulate", "2", "--evaluate-every", "25"};
+  train(1, command("one", more));
+  train(2, command("two", more));
+  const auto one = losses("one"), two = losses("two");
+  ASSERT_EQ(one.size(), 50u);
+  ASSERT_EQ(two.size(), 50u);
+  EXPECT_LT(one.back(), 0.9 * one.front());
+  for (std::size_t step = 0; step < 50; ++step) {
+    // The log has six digits.
+    EXPECT_NEAR(two[step] / one[step], 1, 1e-5 + 5e-6) << step;
+  }
+}
+
+TEST_F(AppDistributed, AKilledProcessEndsAllAndTheRunResumes) {
+  const std::vector<std::string> more{
+      "--steps",
+      "200",
+      "--dropout",
+      "0.1",
+      "--checkpoint-every",
+      "50",
+      "--evaluate-every",
+      "0"};
+  train(2, command("whole", more));
+  for (const std::size_t victim : {1, 0}) {
+    const auto run = "killed" + std::to_string(victim);
+    start(2, command(run, more));
+    wait_for_step(run, 77);
+    ::kill(children_[victim], SIGKILL);
+    const auto killed = Clock::now();
+    const auto survivor = finish(1 - victim);
+    EXPECT_LT(since(killed), 30);
+    finish(victim);
+    EXPECT_EQ(survivor.code, 1);
+    EXPECT_TRUE(survivor.complains("lost contact with another of the 2"))
+        << survivor.error;
+    train(2, command(run, more));
+    expect_same_checkpoint("whole", run, "00000200");
+    EXPECT_EQ(losses(run), losses("whole"));
+  }
+}
+
+TEST_F(AppDistributed, AStuckProcessEndsTheOthersWithinTheTimeOut) {
+  start(2, command("stuck", {"--steps", "1000000", "--timeout", "5"}));
+  wait_for_step("stuck", 5);
+  ::kill(children_[1], SIGSTOP);
+  const auto stopped = Clock::now();
+  const auto other = finish(0);
+  EXPECT_LT(since(stopped), 30);
+  EXPECT_EQ(other.code, 1);
+  EXPECT_TRUE(other.complains("did not answer for 5 s")) << other.error;
+  ::kill(children_[1], SIGKILL);
+  finish(1);
+}
+
+TEST_F(AppDistributed, ASignalToOneSavesAndEndsAll) {
+  start(2, command("signal", {"--steps", "1000000"}));
+  wait_for_step("signal", 5);
+  ::kill(children_[1], SIGTERM);
+  for (int rank = 0; rank < 2; ++rank) {
+    const auto outcome = finish(rank);
+    EXPECT_EQ(outcome.code, 128 + SIGTERM) << outcome.error;
+    EXPECT_EQ(outcome.complains("go on with"), rank == 0) << outcome.error;
+  }
+  // One process goes on with what two have saved.
+  const auto done = losses("signal").size();
+  const auto steps = std::to_string(done + 5);
+  train(1, {"train", "--resume", folder_ / "signal", "--steps", steps});
+  EXPECT_EQ(losses("signal").size(), done + 5);
+}
+
+TEST_F(AppDistributed, AnErrorIsToldOnce) {
+  for (const auto& more : std::vector<std::vector<std::string>>{
+           {"--batch", "3"}, {"--data", folder_ / "nothing.txt"}}) {
+    auto words = command("wrong", {});
+    words.insert(words.end(), more.begin(), more.end());
+    // An option given twice is refused, so out with the first.
+    const auto first = std::find(words.begin(), words.end(), more[0]);
+    words.erase(first, first + 2);
+    start(2, words);
+    const auto teller = finish(0), silent = finish(1);
+    EXPECT_EQ(teller.code, 1);
+    EXPECT_EQ(silent.code, 1);
+    EXPECT_TRUE(teller.complains(
+        more[0] == "--batch" ? "multiple of the 2 processes" : "nothing.txt"))
+        << teller.error;
+    EXPECT_EQ(silent.error, "");
+  }
+}
+
+} // namespace
+} // namespace signalllm
