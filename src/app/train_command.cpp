@@ -27,7 +27,8 @@ constexpr const char* train_examples =
 
 /// Puts what the words say into `settings`.
 std::optional<int> parse(const Words& words, Settings& settings) {
-  CommandLine line("train", "Trains a model on a text of your own.", train_examples);
+  CommandLine line(
+      "train", "Trains a model on a text of your own.", train_examples);
   visit_settings(
       settings,
       [&](const char* group, const char* name, auto& value, const char* help) {

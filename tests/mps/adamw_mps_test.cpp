@@ -28,8 +28,10 @@ struct MixedImpl : torch::nn::Module {
       p->mutable_grad() = at::empty_like(p->detach());
       p->mutable_grad().copy_(
           at::arange(p->numel(), p->options().requires_grad(false))
-              .view(p->sizes())
-              .sin() *
+              .square()
+              .mul(0.37)
+              .sin() // of full rank, or Muon would normalise rounding
+              .view(p->sizes()) *
           scale);
     }
   }

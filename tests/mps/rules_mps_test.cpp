@@ -108,16 +108,17 @@ TEST_F(MpsRules, AHeadOfManyTokensOrWordsHasItsGradient) {
   for (const bool words : {false, true}) {
     const int64_t count = words ? 33000 : 11;
     SignalLLM model(SignalLLMOptions(count)
-                        .dim(4)
+                        .dim(8)
                         .heads(1)
+                        .embedding_std(0.5)
                         .layers(1)
                         .levels(1)
                         .max_length(128)
                         .terms(2));
     model->eval();
     const auto x = words ? torch::randint(count, {1, 6})
-                         : torch::randint(count, {400, 100});
-    expect_as_on_the_cpu(model, x);
+                         : torch::randint(count, {330, 100});
+    expect_as_on_the_cpu(model, x, 1e-3);
   }
 }
 
