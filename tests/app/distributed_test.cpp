@@ -137,7 +137,14 @@ class AppDistributed : public testing::Test {
 
 TEST_F(AppDistributed, TwoProcessesHaveOnesLosses) {
   const std::vector<std::string> more{
-      "--steps", "50", "--accumulate", "2", "--evaluate-every", "25"};
+      "--steps",
+      "50",
+      "--warmup",
+      "5",
+      "--accumulate",
+      "2",
+      "--evaluate-every",
+      "25"};
   train(1, command("one", more));
   train(2, command("two", more));
   const auto one = losses("one"), two = losses("two");
