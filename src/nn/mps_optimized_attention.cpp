@@ -1,11 +1,43 @@
 #include <signalllm/nn/mps_optimized_attention.h>
 
+#include <signalllm/nn/tree_attention.h>
+#include <signalllm/ops/attention_heads.h>
 #include <signalllm/ops/fft_conv.h>
 #include <signalllm/ops/gated_fft_conv.h>
+#include <signalllm/ops/tree_attention.h>
 
-#include <ATen/OpMathType.h>
+#include "nn/dense_attention.h"
+
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 namespace signalllm {
+namespace {
+
+/// The widest heads, and the longest sequence where all sees all, for which the
+/// kernel of `tree_attention` takes the place of torch's attention.
+constexpr int64_t kWidest = 128, kLongest = 1024;
+
+/// Attention of queries, keys and values `[B, heads, T, d]`, in one operator
+/// where there is one for it: causal attention is that over a tree of no more
+/// than two windows.
+torch::Tensor attend_at_once(
+    const torch::Tensor& q,
+    const torch::Tensor& k,
+    const torch::Tensor& v,
+    const WaveletAttentionOptions& options) {
+  const auto length = q.size(2);
+  const bool tree = options.window() > 0 && length > 2 * options.window();
+  if (tree) {
+    return tree_attention(q, k, v, {options.window(), options.opened()});
+  }
+  if (options.causal() && q.size(3) <= kWidest && length <= kLongest) {
+    const auto half = (length + 3) / 4 * 2; // even
+    return std::get<0>(ops::tree_attention(q, k, v, half));
+  }
+  return dense_attention(q, k, v, {}, options.causal() && length > 1);
+}
+
+} // namespace
 
 template <>
 void MPSOptimizedAttentionImpl<WaveletAttentionImpl>::pretty_print(
@@ -17,7 +49,19 @@ void MPSOptimizedAttentionImpl<WaveletAttentionImpl>::pretty_print(
 template <>
 torch::Tensor MPSOptimizedAttentionImpl<WaveletAttentionImpl>::mix(
     const torch::Tensor& projected) {
-  return attend(filter->fused(projected));
+  const auto filtered = filter->fused(projected);
+  if (!filtered.is_mps()) {
+    return attend(filtered);
+  }
+  // Autocast would make it float32.
+  const c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
+  const auto [q, k, v] = ops::attention_heads(
+      filtered,
+      options.num_heads(),
+      rotary ? std::optional(rotary->options.base()) : std::nullopt,
+      /*offset=*/0,
+      options.qk_norm() ? std::optional(1e-6) : std::nullopt);
+  return attend_at_once(q, k, v, options).transpose(1, 2).flatten(2);
 }
 
 template <>
