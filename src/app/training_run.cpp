@@ -3,7 +3,6 @@
 #include "app/external.h"
 #include "app/memory.h"
 #include "app/progress.h"
-#include "app/run_text.h"
 
 #include <signalllm/training/interrupt.h>
 
@@ -24,12 +23,10 @@ RunFolder folder_of(const Settings& settings) {
   return RunFolder(settings.resume.empty() ? settings.out : settings.resume);
 }
 
-std::shared_ptr<data::Tokenizer> tokenizer_of(
-    const Settings& settings,
-    const data::Corpus& corpus) {
+/// That of a run to resume; none else.
+std::shared_ptr<data::Tokenizer> tokenizer_of(const Settings& settings) {
   if (settings.resume.empty()) {
-    return data::make_tokenizer(
-        settings.tokenizer, corpus.train + corpus.valid);
+    return nullptr;
   }
   const auto folder = folder_of(settings);
   return load_tokenizer(
@@ -49,17 +46,18 @@ TrainingRun::TrainingRun(const Settings& settings)
   if (resume) {
     lock_ = folder_.reopen();
   }
-  corpus_ = read_text(settings_);
+  text_ = read_run_text(settings_);
   if (resume && !settings_.force_data) {
     check_text(
         folder_,
-        corpus_,
+        text_,
         settings_.data,
         "--data names the old one, --force-data goes on with this one");
   }
-  tokenizer_ = tokenizer_of(settings_, corpus_);
-  train_tokens_ = tokenizer_->encode(corpus_.train);
-  valid_tokens_ = tokenizer_->encode(corpus_.valid);
+  text_.tokenize(settings_, tokenizer_of(settings_));
+  tokenizer_ = text_.tokenizer;
+  train_tokens_ = text_.train;
+  valid_tokens_ = text_.valid;
   TORCH_CHECK(
       train_tokens_.numel() > settings_.context,
       "the text to learn has ",
@@ -94,7 +92,7 @@ TrainingRun::TrainingRun(const Settings& settings)
 void TrainingRun::write_settings() const {
   if (settings_.resume.empty() || settings_.force_data ||
       !has_text_record(folder_)) {
-    record_text(folder_, corpus_);
+    record_text(folder_, text_);
   }
   folder_.write_text("config.toml", to_toml(settings_));
   // The last: where it is there is a run.
@@ -102,13 +100,7 @@ void TrainingRun::write_settings() const {
 }
 
 void TrainingRun::describe() const {
-  fmt::print(
-      "text    {}: {} bytes to learn, {} held out ({} {})\n",
-      settings_.data,
-      format_count(static_cast<int64_t>(corpus_.train.size())),
-      format_count(static_cast<int64_t>(corpus_.valid.size())),
-      format_count(corpus_.files),
-      corpus_.files == 1 ? "file" : "files");
+  fmt::print("text    {}\n", text_.describe(settings_));
   fmt::print(
       "model   {} parameters, {} layers of width {}, context {} {}\n",
       format_count(model_->num_parameters()),
@@ -174,13 +166,11 @@ int TrainingRun::train() {
         .token_bytes(tokenizer_->token_bytes());
   }
   Progress progress(
-      trainer.steps_done(),
-      settings_.steps,
-      static_cast<double>(corpus_.train.size()) /
-          static_cast<double>(train_tokens_.numel()));
+      trainer.steps_done(), settings_.steps, text_.bytes_per_token());
   training::FitCallbacks callbacks;
   callbacks.on_report = [&](const auto& report, double speed) {
     progress.update(report, speed);
+    text_.release();
   };
   callbacks.on_evaluation = [&](int64_t step, const auto& evaluation) {
     progress.note(fmt::format(
@@ -241,14 +231,13 @@ void TrainingRun::draw_losses() const {
 
 double TrainingRun::measure_step(const Settings& settings) {
   set_threads(settings.threads);
-  const auto corpus = read_text(settings);
-  const auto tokenizer = data::make_tokenizer(settings.tokenizer, corpus.train);
+  auto text = read_run_text(settings);
+  text.tokenize(settings);
   training::Trainer trainer(
       make_model(
-          model_options(settings, tokenizer->vocab_size()),
+          model_options(settings, text.tokenizer->vocab_size()),
           choose_device(settings.device)),
-      data::RandomWindows(
-          tokenizer->encode(corpus.train), settings.context, settings.seed),
+      data::RandomWindows(text.train, settings.context, settings.seed),
       trainer_options(settings));
   const auto time = [&](int steps) {
     const auto start = std::chrono::steady_clock::now();
