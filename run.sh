@@ -23,6 +23,9 @@ Usage: ./run.sh COMMAND [ARGUMENTS]
   bench [wavelets ...]
                  the wavelet operators beside a copy and their peers, on this
                  machine: table and picture
+  visualize [--out DIR] [--run DIR]
+                 pictures of transforms, attention, filters and embedding, in
+                 benchmarks/ unless --out says otherwise
   build          build everything, run nothing
   setup          install what the tests need, build nothing (for CMake's
                  presets: cmake --workflow --preset dev)

@@ -14,6 +14,7 @@ int run_train(const Words& words);
 int run_eval(const Words& words);
 int run_evolve(const Words& words);
 int run_generate(const Words& words);
+int run_visualize(const Words& words);
 int run_bench(const Words& words);
 int run_tokenize(const Words& words);
 int run_version(const Words& words);

@@ -18,7 +18,7 @@
 namespace signalllm::app {
 namespace {
 
-constexpr const char* examples =
+constexpr const char* evolve_examples =
     "  signalllm evolve --data book.txt --generations 6\n"
     "  signalllm evolve --resume runs/evolve --generations 12\n";
 
@@ -120,7 +120,7 @@ int run_evolve(const Words& words) {
       "evolve",
       "Searches the wavelet of the model's filters by evolution: short\n"
       "trainings, scored in bits per byte on text held out of training.",
-      examples);
+      evolve_examples);
   visit_settings(
       settings,
       [&](const char* group, const char* name, auto& value, const char* help) {

@@ -1,7 +1,6 @@
 #include "app/external.h"
 
 #include <c10/util/Exception.h>
-#include <fmt/format.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -145,23 +144,33 @@ std::string torch_package() {
   return path;
 }
 
-std::string draw(
+std::string run_script(
     const std::string& script,
-    const std::string& input,
-    const std::string& picture) {
+    const std::vector<std::string>& arguments) {
   const auto python = find_python();
   const auto path = find_script(script);
   if (!python || !path) {
-    return fmt::format("no picture: {} not found", python ? script : "Python");
+    return (python ? script : "Python") + " not found";
   }
+  std::vector<std::string> words{*python, *path};
+  words.insert(words.end(), arguments.begin(), arguments.end());
   std::string error;
-  if (capture({*python, *path, input, picture}, &error)) {
-    return fmt::format("picture: {}", picture);
+  if (capture(words, &error)) {
+    return "";
   }
   while (!error.empty() && error.back() == '\n') {
     error.pop_back();
   }
-  return fmt::format("no picture: {}", error.substr(error.rfind('\n') + 1));
+  error = error.substr(error.rfind('\n') + 1);
+  return error.empty() ? script + " failed" : error;
+}
+
+std::string draw(
+    const std::string& script,
+    const std::string& input,
+    const std::string& picture) {
+  const auto problem = run_script(script, {input, picture});
+  return problem.empty() ? "picture: " + picture : "no picture: " + problem;
 }
 
 } // namespace signalllm::app

@@ -26,6 +26,12 @@ std::optional<std::string> find_script(const std::string& name);
 /// this program was built. Throws where neither is there.
 std::string torch_package();
 
+/// Runs a script that came with the program. What went wrong, in one line;
+/// empty where nothing did.
+std::string run_script(
+    const std::string& script,
+    const std::vector<std::string>& arguments);
+
 /// Draws `PICTURE` from a run's log by `script`. One line that says what came
 /// of it.
 std::string draw(

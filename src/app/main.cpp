@@ -35,6 +35,9 @@ constexpr Command commands[] = {
      "search the wavelet that a text is learned with best",
      run_evolve},
     {"generate", "let a trained model write", run_generate},
+    {"visualize",
+     "draw transforms, attention, filters and embedding",
+     run_visualize},
     {"bench", "measure what models can do", run_bench},
     {"version", "what this program was built from", run_version}};
 

@@ -9,7 +9,7 @@
 namespace signalllm::app {
 namespace {
 
-void put(const std::string& text) {
+void write_out(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
 }
@@ -24,13 +24,13 @@ void write_sample(
   TORCH_CHECK(!prompt.empty(), "--prompt is empty; it takes one character");
   const auto tokens = tokenizer.encode(prompt).to(at::kLong).unsqueeze(0);
   const training::InterruptGuard guard;
-  put(prompt);
+  write_out(prompt);
   const auto device = model->parameters().front().device();
   model->generate(tokens.to(device), options, [&](const torch::Tensor& next) {
-    put(tokenizer.decode(next));
+    write_out(tokenizer.decode(next));
     return training::interrupt_signal() == 0 && std::ferror(stdout) == 0;
   });
-  put("\n");
+  write_out("\n");
 }
 
 } // namespace signalllm::app

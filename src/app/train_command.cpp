@@ -13,7 +13,7 @@
 namespace signalllm::app {
 namespace {
 
-constexpr const char* examples =
+constexpr const char* train_examples =
     "  signalllm train --data book.txt\n"
     "  signalllm train --data src/ --extensions \".cpp .h\" --context 256 "
     "--steps 5000\n"
@@ -24,7 +24,7 @@ constexpr const char* examples =
 
 /// Puts what the words say into `settings`.
 std::optional<int> parse(const Words& words, Settings& settings) {
-  CommandLine line("train", "Trains a model on a text of your own.", examples);
+  CommandLine line("train", "Trains a model on a text of your own.", train_examples);
   visit_settings(
       settings,
       [&](const char* group, const char* name, auto& value, const char* help) {

@@ -123,6 +123,21 @@ TEST_F(ProgramErrors, Options) {
   folder_.write("value.toml", "steps = \"many\"\n");
   folder_.write("garbage.toml", "\x01\x02 = = [\n");
   folder_.write("twice.toml", "steps = 3\nsteps = 4\n");
+  folder_.write("python/matplotlib.py", "raise ImportError(name=__name__)\n");
+  const auto without_matplotlib = [&] {
+    auto wrong = refused(
+        "a Python that cannot draw",
+        "visualize --out %/drawn",
+        {"matplotlib", "not installed", "pip install"});
+    wrong.complaint = [this, inner = wrong.complaint] {
+      const auto path = folder_ / "python";
+      ::setenv("PYTHONPATH", path.c_str(), 1);
+      auto complaint = inner();
+      ::unsetenv("PYTHONPATH");
+      return complaint;
+    };
+    return wrong;
+  };
   expect_refused(
       "options",
       {
@@ -311,9 +326,35 @@ TEST_F(ProgramErrors, Options) {
               "no time",
               "demo --data %/book.txt --minutes 0",
               {"--minutes", "0", "more than 0"}),
+          refused(
+              "pictures of no training",
+              "visualize --out %/pictures --steps 0",
+              {"--steps", "0", "at least 1"}),
+          refused(
+              "pictures measured for no time",
+              "visualize --out %/pictures --seconds 0",
+              {"--seconds", "0", "more than 0"}),
+          refused(
+              "pictures of a trained run and of training",
+              "visualize --out %/pictures --run %/run --steps 5",
+              {"--run", "--steps"}),
+          refused(
+              "a text to look at without a run",
+              "visualize --out %/pictures --text fox",
+              {"--text", "--run"}),
+          refused(
+              "pictures of a run that is not there",
+              "visualize --out %/pictures --run %/no",
+              {"no such run folder", "FOLDER/no"}),
+          refused(
+              "pictures in a file",
+              "visualize --out %/empty.txt",
+              {"--out", "FOLDER/empty.txt", "cannot write"}),
+          without_matplotlib(),
       },
       scrub());
   EXPECT_FALSE(fs::exists(folder_ / "run")); // nothing was written
+  EXPECT_FALSE(fs::exists(folder_ / "pictures"));
 }
 
 TEST_F(ProgramErrors, Runs) {

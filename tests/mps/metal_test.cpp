@@ -213,6 +213,14 @@ TEST_F(MetalTest, RunsOnAfterAnError) {
   }
 }
 
+TEST_F(MetalTest, SimdGroupsKeepStepAfterAnError) {
+  const auto x = torch::arange(256, torch::kFloat);
+  EXPECT_NE(thrown_by("divergent_simd", 64, zeros(64)), "");
+  const auto out = zeros(9);
+  EXPECT_EQ(thrown_by("sums", 256, out, x.to(torch::kMPS)), "");
+  EXPECT_EQ(out[0].item<float>(), x.sum().item<float>());
+}
+
 TEST_F(MetalTest, RefusesTextsThatWereNotCompiled) {
   const auto text = std::string(mps::planted_text);
   EXPECT_NO_THROW(DynamicMetalShaderLibrary{text});

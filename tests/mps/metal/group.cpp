@@ -205,6 +205,7 @@ void run_group(
             static_cast<uint32_t>(count)};
         lane.state = State::ready;
         lane.spaces = 0;
+        lane.turn = 0; // the lanes of a SIMD group keep step
         ++count;
       }
     }
