@@ -80,7 +80,8 @@ Json show_attention(const ShownModel& shown, const at::Tensor& sentence) {
   const auto length = sentence.numel();
   const auto trained = shown.model->options.window();
   const int64_t window = trained > 0 && 2 * trained < length ? trained : 4;
-  if (length <= 2 * window) {
+  if (length <= 2 * window ||
+      shown.model->options.attention() != AttentionKind::Wavelet) {
     return nullptr; // dense: no tree to show
   }
   const at::NoGradGuard no_grad;

@@ -57,8 +57,10 @@ std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
       for (const auto attention :
            {AttentionKind::Wavelet, AttentionKind::Frequency}) {
         auto options = base;
-        options.attention_filter(filter)
-            .fourier_filter(filter)
+        if (attention == AttentionKind::Wavelet) {
+          options.attention_filter(filter);
+        }
+        options.fourier_filter(filter)
             .feed_forward(kind)
             .attention(attention)
             .attention_fraction(0.5);
