@@ -174,8 +174,8 @@ TEST_F(ProgramErrors, Options) {
               {"opened", "2", "attention=frequency", "attention=wavelet"}),
           refused(
               "the wavelet attention's filter with the frequency attention",
-              tiny + "--model attention=frequency,attention_filter=short",
-              {"attention_filter", "short", "attention=frequency"}),
+              tiny + "--model attention=frequency,attention_filter=none",
+              {"attention_filter", "none", "attention=frequency"}),
           refused(
               "a negative seed that is not -1",
               "generate --run %/run --seed -2",
