@@ -1,6 +1,7 @@
 #include "app/command.h"
 #include "app/command_line.h"
 #include "app/progress.h"
+#include "app/settings.h"
 
 #include <signalllm/data/text_pieces.h>
 #include <signalllm/data/token_file.h>

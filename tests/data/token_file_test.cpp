@@ -7,6 +7,7 @@
 #include <signalllm/data/windows.h>
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
