@@ -30,7 +30,9 @@ std::string some_text() {
   for (int i = 0; i < 4000; ++i) {
     state = state * 1664525 + 1013904223;
     text += words[state >> 29];
-    text += state >> 26 & 7 ? " " : "  \n\n\t";
+    if (state >> 28 & 1) { // else the word goes on
+      text += state >> 25 & 7 ? " " : "  \n\n\t";
+    }
   }
   return text + "\xE2\x82\xAC\n";
 }
