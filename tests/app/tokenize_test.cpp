@@ -211,15 +211,33 @@ TEST_F(Tokenize, NeedsNoMoreMemoryForALargeText) {
     const auto written = program_(
         {"tokenize", "--data", path, "--out", folder_ / (name + ".bin")});
     EXPECT_EQ(written.code, 0) << written.error;
-    const auto trained = train(
-        folder_ / (name + ".bin"),
-        name,
-        {"--valid-fraction", "0", "--steps", "40", "--batch", "32"});
+    const auto trained = program_(
+        {"train",
+         "--data",
+         folder_ / (name + ".bin"),
+         "--valid-fraction",
+         "0",
+         "--dim",
+         "16",
+         "--layers",
+         "1",
+         "--heads",
+         "2",
+         "--context",
+         "16",
+         "--batch",
+         "256",
+         "--steps",
+         "40",
+         "--threads",
+         "1",
+         "--out",
+         folder_ / name});
     EXPECT_EQ(trained.code, 0) << trained.error;
     return std::pair(written.peak_bytes, trained.peak_bytes);
   };
-  const auto small = measure(1), large = measure(192);
-  const int64_t more = 64 << 20; // tokens of the large one: 384 MiB
+  const auto small = measure(1), large = measure(96);
+  const int64_t more = 48 << 20; // tokens of the large one: 192 MiB
   EXPECT_LT(large.first, small.first + more);
   EXPECT_LT(large.second, small.second + more);
 }
