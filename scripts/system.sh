@@ -69,7 +69,8 @@ install_system() {
     wanted="$wanted
       gtest/gtest.h:libgtest-dev:googletest
       gmock/gmock.h:libgmock-dev:googletest
-      rapidcheck.h:librapidcheck-dev:rapidcheck"
+      rapidcheck.h:librapidcheck-dev:rapidcheck
+      sentencepiece_trainer.h:libsentencepiece-dev:sentencepiece"
   fi
   for item in $wanted; do
     IFS=: read -r header package formula <<<"$item"

@@ -16,6 +16,7 @@ int run_evolve(const Words& words);
 int run_generate(const Words& words);
 int run_visualize(const Words& words);
 int run_bench(const Words& words);
+int run_tokenize(const Words& words);
 int run_version(const Words& words);
 
 /// Exit codes: what went wrong while running, and how it was called.

@@ -118,6 +118,11 @@ int run_demo(const Words& words) {
     settings.extensions = ".py";
   } else {
     TORCH_CHECK(
+        !data::is_token_file(settings.data),
+        "demo shows a text, and --data ",
+        settings.data,
+        " is a token file; signalllm train takes one");
+    TORCH_CHECK(
         std::filesystem::is_regular_file(settings.data) ||
             std::filesystem::is_directory(settings.data) ||
             !std::filesystem::exists(settings.data),

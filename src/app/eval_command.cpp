@@ -66,19 +66,20 @@ int run_eval(const Words& words) {
     settings.valid.clear();
     settings.valid_fraction = 0;
   }
-  const auto corpus = read_text(settings);
+  auto read = read_run_text(settings);
   if (text.empty()) {
     // What is held out of another text may have been learned.
     check_text(
         training::RunFolder(run),
-        corpus,
+        read,
         settings.data,
         "--data names a text to score");
   }
-  const auto& scored = text.empty() ? corpus.valid : corpus.train;
+  read.tokenize(settings, trained.tokenizer);
+  const auto tokens = text.empty() ? read.valid : read.train;
   TORCH_CHECK(
-      !scored.empty(), "the run held out no text; --data names one to score");
-  const auto tokens = trained.tokenizer->encode(scored);
+      tokens.numel() > 0,
+      "the run held out no text; --data names one to score");
   const data::ConsecutiveWindows windows(tokens, settings.context);
   check_memory(
       scoring_bytes(

@@ -29,10 +29,10 @@ class Trial {
  public:
   explicit Trial(const Settings& settings)
       : settings_(settings), device_(choose_device(settings.device)),
-        corpus_(read_text(settings)) {
-    tokenizer_ =
-        data::make_tokenizer(settings.tokenizer, corpus_.train + corpus_.valid);
-    const auto tokens = tokenizer_->encode(corpus_.train);
+        text_(read_run_text(settings)) {
+    text_.tokenize(settings);
+    tokenizer_ = text_.tokenizer;
+    const auto tokens = text_.train;
     const auto judged = tokens.numel() / 10;
     TORCH_CHECK(
         judged > settings.context,
@@ -50,8 +50,8 @@ class Trial {
         device_);
   }
 
-  const data::Corpus& corpus() const {
-    return corpus_;
+  const RunText& text() const {
+    return text_;
   }
 
   SignalLLMOptions options() const {
@@ -87,7 +87,7 @@ class Trial {
  private:
   Settings settings_;
   c10::Device device_;
-  data::Corpus corpus_;
+  RunText text_;
   std::shared_ptr<data::Tokenizer> tokenizer_;
   at::Tensor learned_, judged_;
 };
@@ -159,7 +159,7 @@ int run_evolve(const Words& words) {
   if (resume) {
     check_text(
         folder,
-        trial.corpus(),
+        trial.text(),
         settings.data,
         "--data names the old one; another text is another search");
   }
@@ -168,7 +168,7 @@ int run_evolve(const Words& words) {
       : HRFEvoController(evo.population(population).seed(settings.seed), trial);
   if (!resume) {
     folder.create();
-    record_text(folder, trial.corpus());
+    record_text(folder, trial.text());
     folder.write_text("config.json", to_json(settings, trial.options()));
   }
   fmt::print(" gen   id  family   taps levels bits/byte  mul-adds    time\n");

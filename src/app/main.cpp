@@ -28,6 +28,9 @@ struct Command {
 constexpr Command commands[] = {
     {"demo", "learn some text in three minutes and write more of it", run_demo},
     {"train", "train a model on a text of your own", run_train},
+    {"tokenize",
+     "write a large text as token numbers to train on",
+     run_tokenize},
     {"eval", "score a text with a trained model", run_eval},
     {"evolve",
      "search the wavelet that a text is learned with best",

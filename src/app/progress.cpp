@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <numbers>
+#include <utility>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -50,55 +51,103 @@ std::string format_count(int64_t count) {
   return digits;
 }
 
-Progress::Progress(int64_t first_step, int64_t steps, double bytes_per_token)
-    : first_step_(first_step), steps_(steps), bytes_per_token_(bytes_per_token),
-      terminal_(::isatty(STDOUT_FILENO) == 1), start_(Clock::now()),
-      shown_(start_ - std::chrono::seconds(8)) {}
+ProgressLine::ProgressLine()
+    : terminal_(::isatty(STDOUT_FILENO) == 1),
+      shown_(Clock::now() - std::chrono::seconds(8)) {}
 
-void Progress::update(
-    const training::StepReport& report,
-    double tokens_per_second) {
-  const auto now = Clock::now();
-  const auto done = report.step - first_step_;
-  const double elapsed = std::chrono::duration<double>(now - start_).count();
-  const double left = done > 0 ? elapsed / static_cast<double>(done) *
-          static_cast<double>(steps_ - report.step)
-                               : 0;
-  line_ = fmt::format(
-      "step {}/{}  loss {:.3f}  {:.3f} bits/byte  {} tokens/s  {} left",
-      report.step,
-      steps_,
-      report.loss,
-      report.loss / std::numbers::ln2 / bytes_per_token_,
-      format_count(std::llround(tokens_per_second)),
-      format_duration(left));
-  if (terminal_) {
-    const auto width = terminal_width();
-    const double share =
-        static_cast<double>(report.step) / static_cast<double>(steps_);
-    const auto room = width > line_.size() + 4 ? width - line_.size() - 4 : 0;
-    const auto shown = room >= 5
-        ? bar(share, std::min<std::size_t>(room, 24)) + " " + line_
-        : line_.substr(0, width - 1);
-    put("\r" + shown + "\x1b[K");
-    drawn_ = true;
-  } else if (
-      now - shown_ >= std::chrono::seconds(10) || report.step == steps_) {
-    put(line_ + "\n");
-    shown_ = now;
+void ProgressLine::show(double share, const std::string& line, bool last) {
+  if (!terminal_) {
+    const auto now = Clock::now();
+    if (last || now - shown_ >= std::chrono::seconds(10)) {
+      put(line + "\n");
+      shown_ = now;
+    }
+    return;
   }
+  const auto width = terminal_width();
+  const auto room = width > line.size() + 4 ? width - line.size() - 4 : 0;
+  const auto shown = share >= 0 && room >= 5
+      ? bar(share, std::min<std::size_t>(room, 24)) + " " + line
+      : line.substr(0, width - 1);
+  put("\r" + shown + "\x1b[K");
+  drawn_ = true;
 }
 
-void Progress::note(const std::string& text) {
+void ProgressLine::note(const std::string& text) {
   put((terminal_ && drawn_ ? "\r\x1b[K" : "") + text + "\n");
   drawn_ = false;
 }
 
-void Progress::finish() {
+void ProgressLine::finish() {
   if (terminal_ && drawn_) {
     put("\n");
   }
   drawn_ = false;
+}
+
+Progress::Progress(int64_t first_step, int64_t steps, double bytes_per_token)
+    : first_step_(first_step), steps_(steps), bytes_per_token_(bytes_per_token),
+      start_(Clock::now()) {}
+
+void Progress::update(
+    const training::StepReport& report,
+    double tokens_per_second) {
+  const auto done = report.step - first_step_;
+  const double elapsed =
+      std::chrono::duration<double>(Clock::now() - start_).count();
+  const double left = done > 0 ? elapsed / static_cast<double>(done) *
+          static_cast<double>(steps_ - report.step)
+                               : 0;
+  line_.show(
+      static_cast<double>(report.step) / static_cast<double>(steps_),
+      fmt::format(
+          "step {}/{}  loss {:.3f}  {:.3f} bits/byte  {} tokens/s  {} left",
+          report.step,
+          steps_,
+          report.loss,
+          report.loss / std::numbers::ln2 / bytes_per_token_,
+          format_count(std::llround(tokens_per_second)),
+          format_duration(left)),
+      report.step == steps_);
+}
+
+ByteProgress::ByteProgress(std::string doing, int64_t total)
+    : doing_(std::move(doing)), total_(total), start_(Clock::now()),
+      shown_(start_) {}
+
+void ByteProgress::update(int64_t done) {
+  const auto now = Clock::now();
+  if (now - shown_ >= std::chrono::milliseconds(100)) {
+    shown_ = now;
+    show(done, false);
+  }
+}
+
+void ByteProgress::finish(int64_t done) {
+  show(done, true);
+  line_.finish();
+}
+
+void ByteProgress::show(int64_t done, bool last) {
+  const double seconds =
+      std::chrono::duration<double>(Clock::now() - start_).count();
+  const double rate = static_cast<double>(done) / std::max(seconds, 1e-3);
+  const double megabyte = 1e6;
+  auto line = fmt::format(
+      "{}  {:.1f} MB  {:.1f} MB/s",
+      doing_,
+      static_cast<double>(done) / megabyte,
+      rate / megabyte);
+  if (total_ > 0 && !last) {
+    line += fmt::format(
+        "  {} left",
+        format_duration(
+            static_cast<double>(total_ - done) / std::max(rate, 1.0)));
+  }
+  const double share = total_ > 0
+      ? std::min(static_cast<double>(done) / static_cast<double>(total_), 1.0)
+      : -1.0;
+  line_.show(share, line, last);
 }
 
 } // namespace signalllm::app

@@ -276,7 +276,13 @@ void check(const Settings& s) {
   one_of("schedule", s.schedule, training::schedule_shapes());
   one_of("optimizer", s.optimizer, {"adamw", "muon"});
   one_of("precision", s.precision, {"float32", "bfloat16"});
-  one_of("tokenizer", s.tokenizer, {"bytes", "chars"});
+  if (s.tokenizer.find_first_of("./") == std::string::npos) { // no file
+    one_of("tokenizer", s.tokenizer, {"bytes", "chars", "sentencepiece"});
+  }
+  TORCH_CHECK(
+      s.vocab_size == default_vocab_size || s.tokenizer == "sentencepiece",
+      "--vocab-size is for --tokenizer sentencepiece, not for ",
+      s.tokenizer);
 }
 
 } // namespace signalllm::app

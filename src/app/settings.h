@@ -9,6 +9,8 @@
 
 namespace signalllm::app {
 
+inline constexpr int64_t default_vocab_size = 4096;
+
 /// Everything that decides how a training run goes, as the user can say it.
 struct Settings {
   std::string data;
@@ -17,6 +19,7 @@ struct Settings {
   std::string extensions;
   int64_t max_bytes = 0;
   std::string tokenizer = "bytes";
+  int64_t vocab_size = default_vocab_size;
 
   int64_t dim = 128;
   int64_t layers = 4;
@@ -71,7 +74,11 @@ inline constexpr const char* run_group = "Run";
 template <typename SettingsType, typename Visit>
 void visit_settings(SettingsType& s, Visit&& visit) {
   const auto* group = data_group;
-  visit(group, "data", s.data, "text to learn: a file, or a folder of them");
+  visit(
+      group,
+      "data",
+      s.data,
+      "text or token file to learn, or a folder of texts");
   visit(
       group, "valid", s.valid, "text to be judged on; else the end of --data");
   visit(group, "valid-fraction", s.valid_fraction, "how much of the end");
@@ -81,7 +88,13 @@ void visit_settings(SettingsType& s, Visit&& visit) {
       s.extensions,
       "in a folder, only files with these endings (\".txt .md\"; * for all)");
   visit(group, "max-bytes", s.max_bytes, "read no more than this; 0 for all");
-  visit(group, "tokenizer", s.tokenizer, "bytes (any file) or chars (UTF-8)");
+  visit(
+      group,
+      "tokenizer",
+      s.tokenizer,
+      "bytes (any file), chars (UTF-8), sentencepiece, or a file with one");
+  visit(
+      group, "vocab-size", s.vocab_size, "sub-words that sentencepiece learns");
   group = model_group;
   visit(group, "dim", s.dim, "width");
   visit(group, "layers", s.layers, "blocks");

@@ -2,7 +2,6 @@
 
 #include "app/external.h"
 #include "app/memory.h"
-#include "app/run_text.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -25,12 +24,10 @@ RunFolder folder_of(const Settings& settings) {
   return RunFolder(settings.resume.empty() ? settings.out : settings.resume);
 }
 
-std::shared_ptr<data::Tokenizer> tokenizer_of(
-    const Settings& settings,
-    const data::Corpus& corpus) {
+/// That of a run to resume; none else.
+std::shared_ptr<data::Tokenizer> tokenizer_of(const Settings& settings) {
   if (settings.resume.empty()) {
-    return data::make_tokenizer(
-        settings.tokenizer, corpus.train + corpus.valid);
+    return nullptr;
   }
   const auto folder = folder_of(settings);
   return load_tokenizer(
@@ -52,7 +49,8 @@ TrainingRun::TrainingRun(
   together([&] {
     read(resume);
     if (first()) { // the folder may be on no other machine
-      tokenizer_ = tokenizer_of(settings_, corpus_);
+      text_.tokenize(settings_, tokenizer_of(settings_));
+      tokenizer_ = text_.tokenizer;
       options = resume
           ? model_from_json(
                 folder_.read_text("config.json"), folder_.file("config.json"))
@@ -100,20 +98,18 @@ void TrainingRun::read(bool resume) {
   if (resume && first()) {
     lock_ = folder_.reopen();
   }
-  corpus_ = read_text(settings_);
+  text_ = read_run_text(settings_);
   if (resume && first() && !settings_.force_data) {
     check_text(
         folder_,
-        corpus_,
+        text_,
         settings_.data,
         "--data names the old one, --force-data goes on with this one");
   }
 }
 
 void TrainingRun::check_same_text() const {
-  const std::hash<std::string> hash;
-  const auto mine =
-      fmt::format("{} {}", hash(corpus_.train), hash(corpus_.valid));
+  const auto mine = fingerprint(text_);
   const auto theirs = processes_->share(mine);
   together([&] {
     TORCH_CHECK(
@@ -127,8 +123,11 @@ void TrainingRun::check_same_text() const {
 }
 
 void TrainingRun::build(bool resume, const SignalLLMOptions& options) {
-  train_tokens_ = tokenizer_->encode(corpus_.train);
-  valid_tokens_ = tokenizer_->encode(corpus_.valid);
+  if (!first()) {
+    text_.tokenize(settings_, tokenizer_);
+  }
+  train_tokens_ = text_.train;
+  valid_tokens_ = text_.valid;
   TORCH_CHECK(
       train_tokens_.numel() > settings_.context,
       "the text to learn has ",
@@ -159,7 +158,7 @@ void TrainingRun::build(bool resume, const SignalLLMOptions& options) {
 void TrainingRun::write_settings() const {
   if (settings_.resume.empty() || settings_.force_data ||
       !has_text_record(folder_)) {
-    record_text(folder_, corpus_);
+    record_text(folder_, text_);
   }
   folder_.write_text("config.toml", to_toml(settings_));
   // The last: where it is there is a run.
@@ -170,13 +169,7 @@ void TrainingRun::describe() const {
   if (!first()) {
     return;
   }
-  fmt::print(
-      "text    {}: {} bytes to learn, {} held out ({} {})\n",
-      settings_.data,
-      format_count(static_cast<int64_t>(corpus_.train.size())),
-      format_count(static_cast<int64_t>(corpus_.valid.size())),
-      format_count(corpus_.files),
-      corpus_.files == 1 ? "file" : "files");
+  fmt::print("text    {}\n", text_.describe(settings_));
   fmt::print(
       "model   {} parameters, {} layers of width {}, context {} {}\n",
       format_count(model_->num_parameters()),
@@ -205,14 +198,13 @@ void TrainingRun::draw_losses() const {
 
 double TrainingRun::measure_step(const Settings& settings) {
   set_threads(settings.threads);
-  const auto corpus = read_text(settings);
-  const auto tokenizer = data::make_tokenizer(settings.tokenizer, corpus.train);
+  auto text = read_run_text(settings);
+  text.tokenize(settings);
   training::Trainer trainer(
       make_model(
-          model_options(settings, tokenizer->vocab_size()),
+          model_options(settings, text.tokenizer->vocab_size()),
           choose_device(settings.device)),
-      data::RandomWindows(
-          tokenizer->encode(corpus.train), settings.context, settings.seed),
+      data::RandomWindows(text.train, settings.context, settings.seed),
       trainer_options(settings));
   const auto time = [&](int steps) {
     const auto start = std::chrono::steady_clock::now();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "app/progress.h"
+#include "app/run_text.h"
 #include "app/session.h"
 #include "app/settings.h"
 
@@ -53,7 +54,7 @@ class TrainingRun {
     return *tokenizer_;
   }
   const data::Corpus& corpus() const {
-    return corpus_;
+    return text_.corpus;
   }
   const training::RunFolder& folder() const {
     return folder_;
@@ -83,7 +84,7 @@ class TrainingRun {
   training::RunFolder folder_;
   training::RunLock lock_;
   c10::Device device_;
-  data::Corpus corpus_;
+  RunText text_;
   std::shared_ptr<data::Tokenizer> tokenizer_;
   at::Tensor train_tokens_, valid_tokens_;
   SignalLLM model_{nullptr};

@@ -68,8 +68,9 @@ void TrainingRun::describe_reduction(const training::Trainer& trainer) const {
 
 training::FitCallbacks TrainingRun::talk(Progress& progress) const {
   training::FitCallbacks callbacks;
-  callbacks.on_report = [&progress](const auto& report, double speed) {
+  callbacks.on_report = [this, &progress](const auto& report, double speed) {
     progress.update(report, speed);
+    text_.release();
   };
   callbacks.on_evaluation = [&progress](int64_t step, const auto& evaluation) {
     progress.note(fmt::format(
@@ -114,10 +115,7 @@ int TrainingRun::train() {
         .token_bytes(tokenizer_->token_bytes());
   }
   Progress progress(
-      trainer.steps_done(),
-      settings_.steps,
-      static_cast<double>(corpus_.train.size()) /
-          static_cast<double>(train_tokens_.numel()));
+      trainer.steps_done(), settings_.steps, text_.bytes_per_token());
   const auto result = fit(
       trainer, options, first() ? talk(progress) : training::FitCallbacks());
   if (first()) {

@@ -1,7 +1,7 @@
 #include <signalllm/data/tokenizer.h>
 
+#include "data/in_vocabulary.h"
 #include "data/utf8.h"
-#include "strict_json.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -15,21 +15,6 @@
 
 namespace signalllm::data {
 namespace {
-
-at::Tensor in_vocabulary(const at::Tensor& tokens, int64_t vocab_size) {
-  auto flat = tokens.to(at::kCPU, at::kLong).reshape({-1});
-  if (flat.numel() > 0) {
-    const auto low = flat.min().item<int64_t>();
-    const auto high = flat.max().item<int64_t>();
-    TORCH_CHECK(
-        low >= 0 && high < vocab_size,
-        "Tokenizer::decode: token ",
-        low < 0 ? low : high,
-        " is outside 0 to ",
-        vocab_size - 1);
-  }
-  return flat.contiguous();
-}
 
 std::vector<char32_t> characters_of(std::string_view text) {
   std::unordered_set<char32_t> seen;
@@ -164,38 +149,6 @@ std::string CharTokenizer::to_json() const {
     append_utf8(characters, character);
   }
   return nlohmann::json{{"kind", "chars"}, {"characters", characters}}.dump();
-}
-
-std::shared_ptr<Tokenizer> Tokenizer::from_json(const std::string& text) {
-  const auto json = parse_json_object("Tokenizer::from_json", text);
-  const auto field = [&](const char* name) -> std::string {
-    return json.contains(name) && json[name].is_string()
-        ? json[name].get<std::string>()
-        : "";
-  };
-  if (field("kind") == "bytes") {
-    return std::make_shared<ByteTokenizer>();
-  }
-  TORCH_CHECK(
-      field("kind") == "chars" && !field("characters").empty(),
-      "Tokenizer::from_json: expected {\"kind\": \"bytes\"} or "
-      "{\"kind\": \"chars\", \"characters\": \"...\"}, got ",
-      text.substr(0, 60));
-  return std::make_shared<CharTokenizer>(field("characters"));
-}
-
-std::shared_ptr<Tokenizer> make_tokenizer(
-    std::string_view kind,
-    std::string_view text) {
-  if (kind == "bytes") {
-    return std::make_shared<ByteTokenizer>();
-  }
-  TORCH_CHECK(
-      kind == "chars",
-      "make_tokenizer: unknown tokenizer '",
-      kind,
-      "'; there are bytes and chars");
-  return std::make_shared<CharTokenizer>(text);
 }
 
 } // namespace signalllm::data

@@ -42,8 +42,13 @@ uint64_t mix(uint64_t bits) {
   return bits ^ bits >> 31;
 }
 
+/// Widened before they are stacked, which torch does not do for uint16.
+at::Tensor window(const at::Tensor& tokens, int64_t first, int64_t context) {
+  return tokens.narrow(0, first, context + 1).to(at::kLong);
+}
+
 Batch split(const std::vector<at::Tensor>& windows) {
-  const auto rows = at::stack(windows).to(at::kLong);
+  const auto rows = at::stack(windows);
   const auto context = rows.size(1) - 1;
   return {
       rows.narrow(1, 0, context).contiguous(),
@@ -72,7 +77,7 @@ Batch RandomWindows::rows(int64_t first, int64_t count) const {
     const uint64_t bits =
         mix(stream + static_cast<uint64_t>(row + 1) * 0x9e3779b97f4a7c15);
     windows.push_back(
-        tokens_.narrow(0, static_cast<int64_t>(bits % places), context_ + 1));
+        window(tokens_, static_cast<int64_t>(bits % places), context_));
   }
   return split(windows);
 }
@@ -96,7 +101,7 @@ Batch ConsecutiveWindows::rows(int64_t first, int64_t count) const {
       " of ",
       size());
   for (int64_t row = first; row < last; ++row) {
-    windows.push_back(tokens_.narrow(0, row * context_, context_ + 1));
+    windows.push_back(window(tokens_, row * context_, context_));
   }
   return split(windows);
 }

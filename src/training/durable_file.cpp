@@ -108,7 +108,7 @@ MappedFile::MappedFile(const std::string& who, const std::string& path) {
         nullptr,
         static_cast<std::size_t>(size_),
         PROT_READ | PROT_WRITE,
-        MAP_PRIVATE,
+        MAP_PRIVATE | MAP_NORESERVE, // files may be larger than memory
         descriptor,
         0);
     ::close(descriptor);

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef __APPLE__
@@ -24,6 +25,8 @@ struct Outcome {
   int code = -1;
   std::string out;
   std::string error;
+  /// The most memory that it had, pages of mapped files included.
+  int64_t peak_bytes = 0;
 
   bool says(const std::string& part) const {
     return out.find(part) != std::string::npos;
@@ -87,8 +90,14 @@ class Program {
 
   Outcome finish(pid_t child) const {
     int status = 0;
-    ::waitpid(child, &status, 0);
+    struct rusage usage {};
+    ::wait4(child, &status, 0, &usage);
     Outcome outcome;
+#ifdef __APPLE__
+    outcome.peak_bytes = usage.ru_maxrss;
+#else
+    outcome.peak_bytes = usage.ru_maxrss * 1024;
+#endif
     outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     outcome.out = read("out");
     outcome.error = read("error");

@@ -505,7 +505,8 @@ TEST_F(App, HelpNamesEveryCommandAndOption) {
   EXPECT_EQ(program_({}).code, 2);
   const auto help = program_({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const auto* command : {"demo", "train", "eval", "generate", "version"}) {
+  for (const auto* command :
+       {"demo", "train", "tokenize", "eval", "generate", "version"}) {
     EXPECT_TRUE(help.says(command));
   }
   const auto train = program_({"train", "--help"});

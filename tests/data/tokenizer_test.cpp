@@ -88,14 +88,33 @@ TEST(Tokenizer, JsonRoundTrip) {
     EXPECT_EQ(after->decode(before->encode(text)), text);
   }
   for (const auto* json :
-       {"", "{", "[]", "{}", R"({"kind": "words"})", R"({"kind": "chars"})"}) {
+       {"",
+        "{",
+        "[]",
+        "{}",
+        R"({"kind": "words"})",
+        R"({"kind": "chars"})",
+        R"({"kind": "numbers"})"}) {
     EXPECT_THROW(Tokenizer::from_json(json), c10::Error) << json;
+  }
+}
+
+TEST(Tokenizer, NumbersStandForThemselves) {
+  const NumberTokenizer numbers(300);
+  const auto tokens = numbers.encode(" 12\n299  0 ");
+  EXPECT_TRUE(tokens.to(at::kLong).equal(at::tensor({12, 299, 0})));
+  EXPECT_EQ(numbers.decode(tokens), "12 299 0 ");
+  EXPECT_EQ(numbers.encode("").numel(), 0);
+  EXPECT_EQ(Tokenizer::from_json(numbers.to_json())->vocab_size(), 300);
+  for (const auto* text : {"300", "-1", "a", "1.5", "12a"}) {
+    const auto message = message_of([&] { numbers.encode(text); });
+    EXPECT_TRUE(contains(message, "0 to 299")) << message;
   }
 }
 
 TEST(Tokenizer, WrongUseIsRefused) {
   const auto message = message_of([] { make_tokenizer("words", "a"); });
-  EXPECT_TRUE(contains(message, "bytes and chars")) << message;
+  EXPECT_TRUE(contains(message, "bytes, chars and sentencepiece")) << message;
   EXPECT_THROW(make_tokenizer("chars", ""), c10::Error);
   const CharTokenizer chars("abc");
   EXPECT_THROW(chars.decode(at::tensor({3})), c10::Error);

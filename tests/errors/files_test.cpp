@@ -134,7 +134,7 @@ TEST(FileErrors, Texts) {
               make_tokenizer("words", "a"),
               "make_tokenizer",
               "'words'",
-              "bytes and chars"),
+              "bytes, chars and sentencepiece"),
           SIGNALLLM_WRONG(
               "a token that is not in the vocabulary",
               chars.decode(at::full({1}, 3, at::kLong)),

@@ -62,10 +62,12 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(bool, rotary) = true;
   /// Queries and keys of the attention normalised, see `WaveletAttention`.
   TORCH_ARG(bool, qk_norm) = false;
-  /// Ricker relative positions in the attention (`AttentionKind::Frequency`).
+  /// Ricker relative positions in the attention, only with
+  /// `AttentionKind::Frequency`.
   TORCH_ARG(bool, ricker) = false;
   /// The attention's window (0: dense) and the nodes that a query opens, see
-  /// `tree_attention`.
+  /// `tree_attention`; only with `AttentionKind::Wavelet`, as
+  /// `attention_filter`.
   TORCH_ARG(int64_t, window) = 0;
   TORCH_ARG(int64_t, opened) = 0;
   /// A learned table of positions added to the embedding; limits sequences to

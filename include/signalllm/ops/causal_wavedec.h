@@ -18,7 +18,7 @@ namespace signalllm::ops {
 /// @param input  any rank >= 1, length N >= 1 along `dim`
 /// @param lo  `[taps]` or `[channels, taps]`, any number of taps; tap 0 is
 ///   the present
-/// @param level  number of levels J >= 0
+/// @param level  number of levels J, 0 to 61
 /// @return `[a_J, d_J, ..., d_1]`, all of the input's shape
 SIGNALLLM_API std::vector<at::Tensor> causal_wavedec(
     const at::Tensor& input,

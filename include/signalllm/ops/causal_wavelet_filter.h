@@ -17,7 +17,8 @@ namespace signalllm::ops {
 ///
 /// @param input  any rank >= 1, length N >= 1 along `dim`
 /// @param lo, hi  `[taps]` or `[channels, taps]`; tap 0 is the present
-/// @param weight  `[channels or 1, J + 2]`, J >= 0; channels is the last axis
+/// @param weight  `[channels or 1, J + 2]`, 0 <= J <= 61; channels is the last
+/// axis
 /// @return `y` of the input's shape
 SIGNALLLM_API at::Tensor causal_wavelet_filter(
     const at::Tensor& input,

@@ -9,7 +9,8 @@
 namespace signalllm::ops {
 
 /// Gated causal long convolution, one operator so that a kernel can fuse it:
-/// `gate_out * fft_conv(gate_in * input, kernel, skip)`.
+/// `gate_out * fft_conv(gate_in * input, kernel, skip)`, with `fft_conv`'s
+/// direct sums for short kernels on the CPU and its rounding elsewhere.
 ///
 /// @param input, gate_in, gate_out  `[N, L, C]`
 /// @param kernel  `[K, C]`

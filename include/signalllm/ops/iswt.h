@@ -14,7 +14,8 @@ namespace signalllm::ops {
 /// D (F/2 - 1 - t)) mod N] + rec_hi[t] d_l[...]`: the mean of the inverses
 /// from the even and from the odd shifts.
 ///
-/// @param coeffs  `[cA_n, cD_n, ..., cD_1]`, all of one shape and dtype
+/// @param coeffs  `[cA_n, cD_n, ..., cD_1]`, all of one shape and dtype, of at
+///   most 61 levels
 /// @param rec_lo, rec_hi  as the filters of `swt`
 /// @return the signal, of the coefficients' shape
 SIGNALLLM_API at::Tensor iswt(

@@ -19,7 +19,8 @@ namespace signalllm::ops {
 /// @param input  any rank >= 1, floating point, length N >= 1 along `dim`
 /// @param dec_lo, dec_hi  `[taps]`, or `[channels, taps]` where channels is
 ///   the last axis of `input` and not `dim`; an even number of taps
-/// @param level  number of levels; -1 the largest useful one, 0 a copy
+/// @param level  number of levels up to 61 (2^level is counted in 64 bits;
+///   PyWavelets has no bound); -1 the largest useful one, 0 a copy
 /// @param mode  one of `signalllm::modes()`
 /// @return `[cA_n, cD_n, ..., cD_1]`, each like `input` but for its length
 SIGNALLLM_API std::vector<at::Tensor> wavedec(

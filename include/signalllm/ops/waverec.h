@@ -16,7 +16,8 @@ namespace signalllm::ops {
 /// periodization, `n < 2 Nc`: `k` runs cyclically with `t = n + F/2 - 1 - 2k`.
 /// An approximation one longer than its detail loses its last value.
 ///
-/// @param coeffs  `[cA_n, cD_n, ..., cD_1]` as `wavedec` returns them
+/// @param coeffs  `[cA_n, cD_n, ..., cD_1]` as `wavedec` returns them, of at
+///   most 61 levels
 /// @param rec_lo, rec_hi  `[taps]` or `[channels, taps]`, taps even
 /// @return the signal, of even length 2 Nc - F + 2 (2 Nc): one longer than the
 ///   signal that was analysed where that length was odd
