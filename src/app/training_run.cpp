@@ -159,7 +159,10 @@ int TrainingRun::train() {
                      .keep(settings_.keep)
                      .rollbacks(settings_.rollbacks)
                      .folder(folder_)
-                     .stop([] { return training::interrupt_signal() != 0; });
+                     .stop([this] {
+                       text_.release(); // looked at after every step
+                       return training::interrupt_signal() != 0;
+                     });
   if (valid_tokens_.numel() > 0) {
     options
         .validation(data::ConsecutiveWindows(valid_tokens_, settings_.context))
@@ -170,7 +173,6 @@ int TrainingRun::train() {
   training::FitCallbacks callbacks;
   callbacks.on_report = [&](const auto& report, double speed) {
     progress.update(report, speed);
-    text_.release();
   };
   callbacks.on_evaluation = [&](int64_t step, const auto& evaluation) {
     progress.note(fmt::format(
