@@ -68,9 +68,8 @@ void TrainingRun::describe_reduction(const training::Trainer& trainer) const {
 
 training::FitCallbacks TrainingRun::talk(Progress& progress) const {
   training::FitCallbacks callbacks;
-  callbacks.on_report = [this, &progress](const auto& report, double speed) {
+  callbacks.on_report = [&progress](const auto& report, double speed) {
     progress.update(report, speed);
-    text_.release();
   };
   callbacks.on_evaluation = [&progress](int64_t step, const auto& evaluation) {
     progress.note(fmt::format(
@@ -108,7 +107,10 @@ int TrainingRun::train() {
                      .keep(settings_.keep)
                      .rollbacks(settings_.rollbacks)
                      .folder(folder_)
-                     .stop([] { return training::interrupt_signal() != 0; });
+                     .stop([this] {
+                       text_.release(); // looked at after every step
+                       return training::interrupt_signal() != 0;
+                     });
   if (valid_tokens_.numel() > 0) {
     options
         .validation(data::ConsecutiveWindows(valid_tokens_, settings_.context))

@@ -226,7 +226,7 @@ TEST_F(Tokenize, NeedsNoMoreMemoryForALargeText) {
          "--context",
          "16",
          "--batch",
-         "256",
+         "64",
          "--steps",
          "40",
          "--threads",
