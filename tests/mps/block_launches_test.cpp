@@ -9,6 +9,7 @@
 #include <signalllm/optimize.h>
 
 #include <torch/nn/functional/loss.h>
+#include <torch/nn/modules/container/sequential.h>
 
 #include <iostream>
 
