@@ -30,7 +30,7 @@ struct MixedImpl : torch::nn::Module {
           at::arange(p->numel(), p->options().requires_grad(false))
               .square()
               .mul(0.37)
-              .sin() // of full rank, or Muon would normalise rounding
+              .sin()
               .view(p->sizes()) *
           scale);
     }
@@ -40,12 +40,13 @@ struct MixedImpl : torch::nn::Module {
 
 TEST_F(MpsAdamW, AStepThatIsNotFiniteChangesNothing) {
   for (const auto& options :
-       {training::AdamWOptions().clip(0),
-        training::AdamWOptions().clip(0.5),
-        training::AdamWOptions().clip(0.5).muon(true)}) {
+       {training::AdamWOptions().clip(0), training::AdamWOptions().clip(0.5)}) {
     for (const double bad :
          {std::numeric_limits<double>::infinity(),
           std::numeric_limits<double>::quiet_NaN()}) {
+      SCOPED_TRACE(
+          "clip " + std::to_string(options.clip()) + ", " +
+          std::to_string(bad));
       torch::manual_seed(0);
       MixedImpl cpu, mps;
       for (const auto& item : cpu.named_parameters()) {
@@ -85,10 +86,12 @@ TEST_F(MpsAdamW, AStepThatIsNotFiniteChangesNothing) {
       step(0.3);
       const auto expected = cpu.named_parameters();
       for (const auto& item : mps.named_parameters()) {
+        SCOPED_TRACE(item.key());
         expect_close(item.value().cpu(), expected[item.key()], 1e-6);
       }
       const auto state = right.state();
       for (const auto& [name, tensor] : ours.state()) {
+        SCOPED_TRACE(name);
         expect_close(tensor.cpu(), state.at(name), 1e-6);
       }
     }

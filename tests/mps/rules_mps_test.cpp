@@ -108,9 +108,8 @@ TEST_F(MpsRules, AHeadOfManyTokensOrWordsHasItsGradient) {
   for (const bool words : {false, true}) {
     const int64_t count = words ? 33000 : 11;
     SignalLLM model(SignalLLMOptions(count)
-                        .dim(8)
+                        .dim(4)
                         .heads(1)
-                        .embedding_std(0.5)
                         .layers(1)
                         .levels(1)
                         .max_length(128)
