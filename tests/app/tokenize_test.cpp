@@ -226,7 +226,7 @@ TEST_F(Tokenize, NeedsNoMoreMemoryForALargeText) {
          "--context",
          "16",
          "--batch",
-         "64",
+         "8",
          "--steps",
          "40",
          "--threads",

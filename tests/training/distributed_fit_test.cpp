@@ -36,8 +36,8 @@ std::vector<FitResult> fit_all(
               ? spoil(processes->rank(), ++passes, logits)
               : logits;
         },
-        windows(),
-        options().processes(processes));
+        small_windows(),
+        small_options().processes(processes));
     results[processes->rank()] =
         fit(trainer,
             FitOptions()

@@ -26,7 +26,7 @@ Course course(int64_t count, TrainerOptions how, int steps = 50) {
   in_all(count, [&](std::shared_ptr<Processes> processes) {
     Trainer trainer(
         model_of(processes, 0.0),
-        windows(),
+        small_windows(),
         TrainerOptions(how).processes(processes));
     for (int step = 0; step < steps; ++step) {
       trainer.step();
@@ -56,20 +56,20 @@ void expect_same(const Course& a, const Course& b) {
 }
 
 TEST(GradientReduction, AnyNumberOfProcessesHasTheSameLosses) {
-  const auto alone = course(1, options());
+  const auto alone = course(1, small_options());
   EXPECT_LT(alone.losses.back(), 0.8 * alone.losses.front());
   for (const int64_t count : {2, 3, 4}) {
-    expect_same(alone, course(count, options()));
+    expect_same(alone, course(count, small_options()));
   }
 }
 
 TEST(GradientReduction, AccumulatedBatchesAreReducedOnce) {
-  const auto how = options().batch(6).accumulate(3);
+  const auto how = small_options().batch(6).accumulate(3);
   expect_same(course(1, how), course(2, how));
 }
 
 TEST(GradientReduction, MuonHasTheSameLosses) {
-  const auto how = options().adamw(AdamWOptions().muon(true));
+  const auto how = small_options().adamw(AdamWOptions().muon(true));
   expect_same(course(1, how), course(2, how));
 }
 
@@ -93,8 +93,8 @@ TEST(GradientReduction, ManyBucketsAreTheSame) {
       Trainer trainer(
           body.ptr(),
           [&](const at::Tensor& tokens) { return body->forward(tokens); },
-          windows(),
-          options()
+          small_windows(),
+          small_options()
               .schedule(ScheduleOptions().peak(1e-4).warmup(0).steps(12))
               .processes(processes));
       for (int step = 0; step < 12; ++step) {
@@ -141,7 +141,7 @@ TEST(GradientReduction, RowsAreSharedWithoutOverlap) {
             return model->forward(tokens);
           },
           data::RandomWindows(torch::arange(600), 8, 3),
-          options().batch(6).accumulate(2).processes(processes));
+          small_options().batch(6).accumulate(2).processes(processes));
       trainer.step();
       trainer.step();
       EXPECT_EQ(seen, before);
@@ -170,7 +170,9 @@ Checkpoint go_on(int64_t count, const Checkpoint* from, int steps) {
   in_all(count, [&](std::shared_ptr<Processes> processes) {
     const bool first = !processes || processes->first();
     Trainer trainer(
-        model_of(processes, 0.0), windows(), options().processes(processes));
+        model_of(processes, 0.0),
+        small_windows(),
+        small_options().processes(processes));
     if (from != nullptr) {
       trainer.restore(first ? *from : Checkpoint());
       EXPECT_EQ(trainer.steps_done(), from->step);
@@ -221,8 +223,8 @@ TEST(GradientReduction, AModelThatChangesIsRefused) {
           const auto logits = model->forward(tokens);
           return ++passes > 2 ? logits + late : logits;
         },
-        windows(),
-        options().processes(processes));
+        small_windows(),
+        small_options().processes(processes));
     trainer.step();
     trainer.step();
     const auto message = message_of([&] { trainer.step(); });
@@ -235,7 +237,9 @@ TEST(GradientReduction, WrongBatchesAreRefused) {
   in_processes(2, [&](std::shared_ptr<Processes> processes) {
     const auto message = message_of([&] {
       Trainer(
-          SmallModel(11), windows(), options().batch(3).processes(processes));
+          SmallModel(11),
+          small_windows(),
+          small_options().batch(3).processes(processes));
     });
     EXPECT_TRUE(contains(message, "multiple of the 2 processes")) << message;
     processes->finish();

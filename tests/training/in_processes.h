@@ -48,11 +48,11 @@ inline void in_all(
   count == 1 ? work(nullptr) : in_processes(count, work);
 }
 
-inline data::RandomWindows windows() {
+inline data::RandomWindows small_windows() {
   return {torch::arange(500).remainder(11).to(torch::kByte), 8, 3};
 }
 
-inline TrainerOptions options() {
+inline TrainerOptions small_options() {
   return TrainerOptions()
       .batch(12)
       .schedule(ScheduleOptions().peak(0.02).warmup(5).steps(50))
