@@ -42,8 +42,9 @@ class Checksum {
 constexpr std::size_t read_whole = std::size_t{1} << 26;
 constexpr std::size_t parts = 1024, part_bytes = 4096;
 
-/// All bytes of a part of a token file, or of a large one some all over it.
-void add_tokens(Checksum& sum, const at::Tensor& tokens) {
+/// All bytes of a part of a token file, or of a large one some all over it. The
+/// system maps more than the bytes that are read, hence the releases.
+void add_tokens(Checksum& sum, const at::Tensor& tokens, const RunText& text) {
   const std::string_view bytes(
       static_cast<const char*>(tokens.const_data_ptr()), tokens.nbytes());
   if (bytes.size() <= read_whole) {
@@ -53,6 +54,9 @@ void add_tokens(Checksum& sum, const at::Tensor& tokens) {
   for (std::size_t part = 0; part < parts; ++part) {
     sum.add(bytes.substr(
         (bytes.size() - part_bytes) / (parts - 1) * part, part_bytes));
+    if (part % 128 == 0) {
+      text.release();
+    }
   }
 }
 
@@ -63,8 +67,8 @@ TextRecord record_of(const RunText& text) {
     sum.add(text.corpus.valid);
     return {text.corpus.train.size(), text.corpus.valid.size(), sum.str()};
   }
-  add_tokens(sum, text.train);
-  add_tokens(sum, text.valid);
+  add_tokens(sum, text.train, text);
+  add_tokens(sum, text.valid, text);
   text.release();
   return {text.train.nbytes(), text.valid.nbytes(), sum.str()};
 }
