@@ -226,7 +226,7 @@ at::Tensor fft_conv(
     bool causal) {
   check_fft_conv("fft_conv", input, kernel, skip, causal);
   const auto type = accumulate_type(input.scalar_type());
-  if (input.numel() == 0) { // which MPS cannot transform
+  if (input.sym_numel() == 0) { // which MPS cannot transform
     const auto y = input * kernel.select(0, 0);
     return (skip.has_value() ? y + input * *skip : y).to(input.scalar_type());
   }
@@ -265,13 +265,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> fft_conv_backward(
       ", got ",
       grad.sizes());
   const auto type = accumulate_type(input.scalar_type());
-  if (input.numel() == 0) {
+  if (input.sym_numel() == 0) {
+    // Zeros that depend on what they are gradients of, for a second derivative.
+    const auto none = (grad * input).sum(at::IntArrayRef({0, 1}));
     return {
-        at::zeros_like(input),
-        at::zeros_like(kernel),
-        at::zeros(
-            {input.size(2)},
-            skip.has_value() ? skip->options() : kernel.options())};
+        (grad * kernel.select(0, 0)).to(input.scalar_type()),
+        (at::zeros_like(kernel) + none).to(kernel.scalar_type()),
+        none.to(skip.has_value() ? skip->scalar_type() : kernel.scalar_type())};
   }
   const int64_t length = input.size(1);
   const int64_t taps = useful_taps(input, kernel);
