@@ -29,22 +29,14 @@ inline at::Tensor in_order_of(
       : value.permute(memory_order(parameter)).reshape({-1});
 }
 
-/// The view of `flat` from `first` on with the parameter's shape.
+/// The view of `flat` from `first` on with the parameter's shape and strides,
+/// which must leave no gaps.
 inline at::Tensor laid_out_like(
     const at::Tensor& flat,
     int64_t first,
     const at::Tensor& parameter) {
-  const auto part = flat.narrow(0, first, parameter.numel());
-  if (parameter.is_contiguous()) {
-    return part.view(parameter.sizes());
-  }
-  const auto axes = memory_order(parameter);
-  std::vector<int64_t> sizes, back(axes.size());
-  for (size_t i = 0; i < axes.size(); ++i) {
-    sizes.push_back(parameter.size(axes[i]));
-    back[static_cast<size_t>(axes[i])] = static_cast<int64_t>(i);
-  }
-  return part.view(sizes).permute(back);
+  return flat.as_strided(
+      parameter.sizes(), parameter.strides(), flat.storage_offset() + first);
 }
 
 } // namespace signalllm::training

@@ -18,7 +18,8 @@ struct MpsAdamW : SeedingFixture {};
 struct MixedImpl : torch::nn::Module {
   MixedImpl() {
     matrix = register_parameter("matrix_weight", torch::randn({3, 4}));
-    other = register_parameter("other", torch::randn({3, 2, 5}));
+    other =
+        register_parameter("other", torch::randn({5, 2, 3}).transpose(0, 2));
     unused = register_parameter("unused", torch::randn({2}));
   }
   void set_gradients(double scale) {
@@ -55,6 +56,7 @@ TEST_F(MpsAdamW, AStepThatIsNotFiniteChangesNothing) {
         mps.named_parameters()[item.key()].copy_(item.value());
       }
       mps.to(torch::kMPS);
+      ASSERT_FALSE(mps.other.is_contiguous());
       training::FusedAdamW right(cpu, options), ours(mps, options);
       const auto step = [&](double scale) {
         cpu.set_gradients(scale);
