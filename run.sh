@@ -18,7 +18,7 @@ Usage: ./run.sh COMMAND [ARGUMENTS]
                  let it write; every argument goes to `signalllm demo`
   test [...]     build everything and run all tests; arguments go to ctest
                  (./run.sh test -R wavedec)
-  train, eval, generate, evolve, tokenize [...]
+  train, eval, generate, evolve, tokenize, export, import [...]
                  the program's other commands (./run.sh train --help)
   bench [wavelets ...]
                  the wavelet operators beside a copy and their peers, on this
@@ -104,7 +104,8 @@ run_tests() {
 command=${1:-help}
 [ $# -eq 0 ] || shift
 case $command in
-  demo | train | eval | generate | evolve | tokenize | visualize) run_program "$command" "$@" ;;
+  demo | train | eval | generate | evolve | tokenize | export | import | visualize)
+    run_program "$command" "$@" ;;
   bench) run_bench "$@" ;;
   test) run_tests "$@" ;;
   build)

@@ -17,6 +17,8 @@ int run_generate(const Words& words);
 int run_visualize(const Words& words);
 int run_bench(const Words& words);
 int run_tokenize(const Words& words);
+int run_export(const Words& words);
+int run_import(const Words& words);
 int run_version(const Words& words);
 
 /// Exit codes: what went wrong while running, and how it was called.

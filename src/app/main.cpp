@@ -39,6 +39,8 @@ constexpr Command commands[] = {
     {"visualize",
      "draw transforms, attention, filters and embedding",
      run_visualize},
+    {"export", "write a trained model for other programs", run_export},
+    {"import", "make a run of a model that others wrote", run_import},
     {"bench", "measure what models can do", run_bench},
     {"version", "what this program was built from", run_version}};
 

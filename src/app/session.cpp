@@ -9,6 +9,7 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <sstream>
@@ -106,25 +107,68 @@ void report_damage(const std::vector<std::string>& problems) {
   }
 }
 
-TrainedModel load_run(const std::string& path, c10::Device device) {
+namespace {
+
+training::Checkpoint load_step(
+    const training::RunFolder& folder,
+    int64_t step) {
+  if (step < 0) {
+    std::vector<std::string> problems;
+    auto checkpoint = folder.load_latest(&problems);
+    report_damage(problems);
+    return checkpoint;
+  }
+  const auto steps = folder.checkpoints();
+  TORCH_CHECK(
+      std::find(steps.begin(), steps.end(), step) != steps.end(),
+      "--step is ",
+      step,
+      "; the checkpoints in ",
+      folder.path(),
+      " are of the steps ",
+      c10::Join(", ", steps));
+  return folder.load(step);
+}
+
+training::TensorMap choose_weights(
+    const training::Checkpoint& checkpoint,
+    const std::string& kind) {
+  TORCH_CHECK(
+      kind.empty() || kind == "averaged" || kind == "last",
+      "--weights is '",
+      kind,
+      "'; there are averaged and last");
+  TORCH_CHECK(
+      kind != "averaged" || !checkpoint.average.empty(),
+      "--weights is averaged, but the run has averaged none; last are the only "
+      "ones");
+  auto tensors = checkpoint.model;
+  if (kind != "last") {
+    for (const auto& [name, tensor] : checkpoint.average) {
+      tensors[name] = tensor;
+    }
+  }
+  return tensors;
+}
+
+} // namespace
+
+TrainedModel load_run(
+    const std::string& path,
+    c10::Device device,
+    const WeightsChoice& choice) {
   TORCH_CHECK(!path.empty(), "no run: --run names the folder of one");
   const training::RunFolder folder(path);
   folder.check_exists();
   const auto config = folder.read_text("config.json");
   const auto where = folder.file("config.json");
-  std::vector<std::string> problems;
-  const auto checkpoint = folder.load_latest(&problems);
-  report_damage(problems);
+  const auto checkpoint = load_step(folder, choice.step);
   TrainedModel run;
   run.settings = settings_from_json(config, where);
   const auto options = model_from_json(config, where);
   run.tokenizer = load_tokenizer(folder, options);
   run.model = make_model(options, device);
-  auto tensors = checkpoint.model;
-  for (const auto& [name, tensor] : checkpoint.average) {
-    tensors[name] = tensor;
-  }
-  training::load_module(*run.model, tensors);
+  training::load_module(*run.model, choose_weights(checkpoint, choice.kind));
   run.model->eval();
   run.step = checkpoint.step;
   return run;

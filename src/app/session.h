@@ -36,9 +36,20 @@ struct TrainedModel {
   int64_t step = 0;
 };
 
-/// The newest whole checkpoint of the run, its averaged weights where it has
-/// them. Says on stderr which newer checkpoints are damaged.
-TrainedModel load_run(const std::string& folder, c10::Device device);
+/// Which weights of a run.
+struct WeightsChoice {
+  /// "averaged", "last", or empty for the averaged ones where there are some.
+  std::string kind;
+  /// Of which checkpoint; -1 for the newest that is whole.
+  int64_t step = -1;
+};
+
+/// The model of a run. Says on stderr which newer checkpoints are damaged, and
+/// throws where there is none of that step or weight.
+TrainedModel load_run(
+    const std::string& folder,
+    c10::Device device,
+    const WeightsChoice& choice = {});
 
 void report_damage(const std::vector<std::string>& problems);
 

@@ -66,6 +66,7 @@ Settings recorded(const training::RunFolder& folder) {
 
 /// The settings of the run, with what the words say on top. Text and model
 /// must stay what they were; the text may have moved, which its checksum tells.
+/// An imported model has no text yet.
 Settings resumed(const Words& words, const std::string& path) {
   const training::RunFolder folder(path);
   folder.check_exists();
@@ -81,8 +82,10 @@ Settings resumed(const Words& words, const std::string& path) {
           const auto& then,
           const auto& now) {
         const bool moves = may_move && (name == "data" || name == "valid");
+        const bool begins = before.data.empty() && name != "tokenizer" &&
+            name != "vocab-size" && group != model_group;
         TORCH_CHECK(
-            moves ||
+            moves || begins ||
                 (group != data_group && group != model_group && name != "seed"),
             "--",
             name,

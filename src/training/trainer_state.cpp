@@ -83,9 +83,15 @@ void Trainer::load(const Checkpoint& checkpoint) {
       state.is_object() && state.contains("rows"),
       "Trainer::restore: the checkpoint does not say where in the data it was");
   load_module(*model_, checkpoint.model);
-  optimizer_.load_state(checkpoint.optimizer);
-  restore_random_state(checkpoint.optimizer, device_);
   at::NoGradGuard no_grad;
+  if (checkpoint.optimizer.empty()) {
+    for (auto& [name, tensor] : optimizer_.state()) {
+      at::Tensor(tensor).zero_(); // as one that has not stepped
+    }
+  } else {
+    optimizer_.load_state(checkpoint.optimizer);
+  }
+  restore_random_state(checkpoint.optimizer, device_);
   for (auto& [name, tensor] : average_) {
     // A run that starts to average now starts from the weights.
     const auto found = checkpoint.average.find(name);

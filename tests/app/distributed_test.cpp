@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -46,28 +47,15 @@ class AppDistributed : public testing::Test {
   std::vector<std::string> command(
       const std::string& out,
       std::vector<std::string> more) const {
-    std::vector<std::string> words{
-        "train",
-        "--data",
-        folder_ / "text.txt",
-        "--out",
-        folder_ / out,
-        "--dim",
-        "16",
-        "--layers",
-        "1",
-        "--heads",
-        "2",
-        "--context",
-        "16",
-        "--batch",
-        "4",
-        "--threads",
-        "1",
-        "--report-every",
-        "1"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
+    const std::pair<std::string, std::string> usual[] = {
+        {"--data", folder_ / "text.txt"}, {"--batch", "4"}};
+    for (const auto& [name, value] : usual) {
+      if (std::find(more.begin(), more.end(), name) == more.end()) {
+        more.insert(more.end(), {name, value});
+      }
+    }
+    more.insert(more.end(), {"--out", folder_ / out, "--report-every", "1"});
+    return tiny(more);
   }
 
   /// Starts `count` processes of the command.
@@ -218,12 +206,7 @@ TEST_F(AppDistributed, ASignalToOneSavesAndEndsAll) {
 TEST_F(AppDistributed, AnErrorIsToldOnce) {
   for (const auto& more : std::vector<std::vector<std::string>>{
            {"--batch", "3"}, {"--data", folder_ / "nothing.txt"}}) {
-    auto words = command("wrong", {});
-    words.insert(words.end(), more.begin(), more.end());
-    // An option given twice is refused, so out with the first.
-    const auto first = std::find(words.begin(), words.end(), more[0]);
-    words.erase(first, first + 2);
-    start(2, words);
+    start(2, command("wrong", more));
     const auto teller = finish(0), silent = finish(1);
     EXPECT_EQ(teller.code, 1);
     EXPECT_EQ(silent.code, 1);

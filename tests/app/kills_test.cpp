@@ -42,34 +42,21 @@ class AppKills : public testing::Test {
   std::vector<std::string> command(
       const std::string& out,
       const std::string& checkpoint_every) const {
-    return {
-        "train",
-        "--data",
-        folder_ / "text.txt",
-        "--out",
-        out,
-        "--dim",
-        "16",
-        "--layers",
-        "1",
-        "--heads",
-        "2",
-        "--context",
-        "16",
-        "--batch",
-        "2",
-        "--threads",
-        "1",
-        "--steps",
-        "120",
-        "--dropout",
-        "0.1",
-        "--evaluate-every",
-        "60",
-        "--valid-fraction",
-        "0.5",
-        "--checkpoint-every",
-        checkpoint_every};
+    return tiny(
+        {"--data",
+         folder_ / "text.txt",
+         "--out",
+         out,
+         "--steps",
+         "120",
+         "--dropout",
+         "0.1",
+         "--evaluate-every",
+         "60",
+         "--valid-fraction",
+         "0.5",
+         "--checkpoint-every",
+         checkpoint_every});
   }
 
   /// Starts it and kills it that many seconds later, if it still runs then.

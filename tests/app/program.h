@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -19,6 +20,26 @@
 extern "C" char** environ;
 
 namespace signalllm {
+
+/// The words that train a model as small as can be, where `more` does not say
+/// otherwise.
+inline std::vector<std::string> tiny(const std::vector<std::string>& more) {
+  constexpr const char* sizes[][2] = {
+      {"--dim", "16"},
+      {"--layers", "1"},
+      {"--heads", "2"},
+      {"--context", "16"},
+      {"--batch", "2"},
+      {"--threads", "1"}};
+  std::vector<std::string> words{"train"};
+  for (const auto& [name, value] : sizes) {
+    if (std::find(more.begin(), more.end(), name) == more.end()) {
+      words.insert(words.end(), {name, value});
+    }
+  }
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
 
 /// What a run of the program gave.
 struct Outcome {

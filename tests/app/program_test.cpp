@@ -30,26 +30,6 @@ class App : public testing::Test {
     text_ = folder_.write("text.txt", text);
   }
 
-  /// `train` of a model that is as small as can be.
-  std::vector<std::string> tiny(std::vector<std::string> more) const {
-    std::vector<std::string> words{
-        "train",
-        "--dim",
-        "16",
-        "--layers",
-        "1",
-        "--heads",
-        "2",
-        "--context",
-        "16",
-        "--batch",
-        "2",
-        "--threads",
-        "1"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-
   TemporaryFolder folder_;
   Program program_{folder_.path()};
   std::string text_;

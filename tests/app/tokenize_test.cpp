@@ -39,27 +39,9 @@ class Tokenize : public testing::Test {
       const std::string& run,
       std::vector<std::string> more = {}) const {
     std::vector<std::string> words{
-        "train",
-        "--data",
-        data,
-        "--out",
-        folder_ / run,
-        "--dim",
-        "16",
-        "--layers",
-        "1",
-        "--heads",
-        "2",
-        "--context",
-        "16",
-        "--batch",
-        "2",
-        "--threads",
-        "1",
-        "--steps",
-        "4"};
+        "--data", data, "--out", folder_ / run, "--steps", "4"};
     words.insert(words.end(), more.begin(), more.end());
-    return program_(words);
+    return program_(tiny(words));
   }
 
   TemporaryFolder folder_;
@@ -211,28 +193,17 @@ TEST_F(Tokenize, NeedsNoMoreMemoryForALargeText) {
     const auto written = program_(
         {"tokenize", "--data", path, "--out", folder_ / (name + ".bin")});
     EXPECT_EQ(written.code, 0) << written.error;
-    const auto trained = program_(
-        {"train",
-         "--data",
+    const auto trained = program_(tiny(
+        {"--data",
          folder_ / (name + ".bin"),
          "--valid-fraction",
          "0",
-         "--dim",
-         "16",
-         "--layers",
-         "1",
-         "--heads",
-         "2",
-         "--context",
-         "16",
          "--batch",
          "8",
          "--steps",
          "40",
-         "--threads",
-         "1",
          "--out",
-         folder_ / name});
+         folder_ / name}));
     EXPECT_EQ(trained.code, 0) << trained.error;
     return std::pair(written.peak_bytes, trained.peak_bytes);
   };

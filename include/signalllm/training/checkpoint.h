@@ -19,7 +19,7 @@ struct SIGNALLLM_API Checkpoint {
   TensorMap model;
   /// Averaged weights under the same names; empty where none are kept.
   TensorMap average;
-  /// Moments, random states.
+  /// Moments, random states; empty where training is to begin with new ones.
   TensorMap optimizer;
   /// Counters, as JSON.
   std::string state = "{}";
