@@ -113,10 +113,12 @@ TrainedModel load_run(const std::string& path, c10::Device device) {
   const auto config = folder.read_text("config.json");
   const auto where = folder.file("config.json");
   std::vector<std::string> problems;
-  const auto checkpoint = folder.load_latest(&problems);
-  report_damage(problems);
   TrainedModel run;
   run.settings = settings_from_json(config, where);
+  const auto checkpoint = run.settings.patience > 0
+      ? folder.load_best(&problems)
+      : folder.load_latest(&problems);
+  report_damage(problems);
   const auto options = model_from_json(config, where);
   run.tokenizer = load_tokenizer(folder, options);
   run.model = make_model(options, device);

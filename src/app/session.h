@@ -36,8 +36,9 @@ struct TrainedModel {
   int64_t step = 0;
 };
 
-/// The newest whole checkpoint of the run, its averaged weights where it has
-/// them. Says on stderr which newer checkpoints are damaged.
+/// The newest whole checkpoint of the run, with --patience the one of the
+/// lowest held-out loss; its averaged weights where it has them. Says on stderr
+/// which newer checkpoints are damaged.
 TrainedModel load_run(const std::string& folder, c10::Device device);
 
 void report_damage(const std::vector<std::string>& problems);
