@@ -111,10 +111,12 @@ namespace {
 
 training::Checkpoint load_step(
     const training::RunFolder& folder,
-    int64_t step) {
+    int64_t step,
+    bool best) {
   if (step < 0) {
     std::vector<std::string> problems;
-    auto checkpoint = folder.load_latest(&problems);
+    auto checkpoint =
+        best ? folder.load_best(&problems) : folder.load_latest(&problems);
     report_damage(problems);
     return checkpoint;
   }
@@ -162,9 +164,10 @@ TrainedModel load_run(
   folder.check_exists();
   const auto config = folder.read_text("config.json");
   const auto where = folder.file("config.json");
-  const auto checkpoint = load_step(folder, choice.step);
   TrainedModel run;
   run.settings = settings_from_json(config, where);
+  const auto checkpoint =
+      load_step(folder, choice.step, run.settings.patience > 0);
   const auto options = model_from_json(config, where);
   run.tokenizer = load_tokenizer(folder, options);
   run.model = make_model(options, device);

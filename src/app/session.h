@@ -40,7 +40,8 @@ struct TrainedModel {
 struct WeightsChoice {
   /// "averaged", "last", or empty for the averaged ones where there are some.
   std::string kind;
-  /// Of which checkpoint; -1 for the newest that is whole.
+  /// Of which checkpoint; -1 for the newest that is whole, with --patience for
+  /// the one of the lowest held-out loss.
   int64_t step = -1;
 };
 

@@ -108,6 +108,7 @@ training::TrainerOptions trainer_options(const Settings& s) {
                     .peak(s.lr)
                     .floor(s.min_lr)
                     .warmup(s.warmup)
+                    .decay_fraction(s.decay_fraction)
                     .steps(s.steps))
       .adamw(training::AdamWOptions()
                  .beta1(s.beta1)
@@ -267,6 +268,17 @@ void check(const Settings& s) {
       "--divergence is ",
       s.divergence,
       "; above 1, or 0 for never");
+  at_least("patience", s.patience, 0);
+  at_least("min-delta", s.min_delta, 0.0);
+  TORCH_CHECK(
+      s.patience == 0 || s.evaluate_every > 0,
+      "--patience ",
+      s.patience,
+      " waits for validations, and --evaluate-every 0 makes none before the "
+      "end");
+  TORCH_CHECK(
+      s.patience > 0 || s.min_delta == 0,
+      "--min-delta is for --patience, which is 0");
   at_least("threads", s.threads, 0);
   at_least("timeout", s.timeout, 1);
   at_least("report-every", s.report_every, 0);
@@ -274,6 +286,15 @@ void check(const Settings& s) {
   at_least("checkpoint-every", s.checkpoint_every, 0);
   at_least("keep", s.keep, 0);
   one_of("schedule", s.schedule, training::schedule_shapes());
+  TORCH_CHECK(
+      s.decay_fraction > 0 && s.decay_fraction <= 1,
+      "--decay-fraction is ",
+      s.decay_fraction,
+      "; above 0, at most 1");
+  TORCH_CHECK(
+      s.decay_fraction == default_decay_fraction || s.schedule == "wsd",
+      "--decay-fraction is for --schedule wsd, not for ",
+      s.schedule);
   one_of("optimizer", s.optimizer, {"adamw", "muon"});
   one_of("precision", s.precision, {"float32", "bfloat16"});
   if (s.tokenizer.find_first_of("./") == std::string::npos) { // no file

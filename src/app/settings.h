@@ -10,6 +10,7 @@
 namespace signalllm::app {
 
 inline constexpr int64_t default_vocab_size = 4096;
+inline constexpr double default_decay_fraction = 0.2;
 
 /// Everything that decides how a training run goes, as the user can say it.
 struct Settings {
@@ -36,6 +37,7 @@ struct Settings {
   double min_lr = 1e-4;
   int64_t warmup = 100;
   std::string schedule = "cosine";
+  double decay_fraction = default_decay_fraction;
   std::string optimizer = "adamw";
   double weight_decay = 0.1;
   double kernel_decay = 0.0;
@@ -45,6 +47,8 @@ struct Settings {
   double average = 0.999;
   double divergence = 2.0;
   int64_t rollbacks = 3;
+  int64_t patience = 0;
+  double min_delta = 0.0;
   std::string precision = "float32";
   uint64_t seed = 1;
 
@@ -118,7 +122,12 @@ void visit_settings(SettingsType& s, Visit&& visit) {
   visit(group, "lr", s.lr, "learning rate at its highest");
   visit(group, "min-lr", s.min_lr, "and at the end");
   visit(group, "warmup", s.warmup, "steps until the highest");
-  visit(group, "schedule", s.schedule, "cosine, linear or constant");
+  visit(group, "schedule", s.schedule, "cosine, linear, wsd or constant");
+  visit(
+      group,
+      "decay-fraction",
+      s.decay_fraction,
+      "of wsd: share of the steps, at the end, in which the rate falls");
   visit(group, "optimizer", s.optimizer, "adamw, or muon for the matrices");
   visit(group, "weight-decay", s.weight_decay, "of the matrices");
   visit(group, "kernel-decay", s.kernel_decay, "of the Fourier kernels");
@@ -141,6 +150,17 @@ void visit_settings(SettingsType& s, Visit&& visit) {
       s.rollbacks,
       "times to go back, with other batches, from a loss that is NaN or "
       "diverged");
+  visit(
+      group,
+      "patience",
+      s.patience,
+      "end after this many validations without a new best, and use the best "
+      "one's weights; 0: never");
+  visit(
+      group,
+      "min-delta",
+      s.min_delta,
+      "with --patience: nats that a new best must be lower by");
   visit(group, "precision", s.precision, "float32 or bfloat16");
   visit(group, "seed", s.seed, "of weights, dropout and data order");
   group = run_group;

@@ -141,6 +141,12 @@ void TrainingRun::build(bool resume, const SignalLLMOptions& options) {
       " tokens, too short for --context ",
       settings_.context,
       ": more text, a larger --valid-fraction, or 0 to hold out none");
+  TORCH_CHECK(
+      valid_tokens_.numel() > 0 || settings_.patience == 0,
+      "--patience ",
+      settings_.patience,
+      " waits for validations, and no text is held out: --valid names one, a "
+      "larger --valid-fraction takes it from --data");
   at::manual_seed(settings_.seed);
   model_ = make_model(options, device_);
   check_memory(

@@ -72,6 +72,8 @@ class TrainingRun {
   training::FitCallbacks talk(Progress& progress) const;
   /// That any of the processes got, 0 if none.
   int signal() const;
+  /// Why the run ended before its last step.
+  std::string describe(const training::EarlyStop& stop) const;
   void describe_reduction(const training::Trainer& trainer) const;
   /// Puts the newest checkpoint into the trainer and, when nothing speaks
   /// against going on, the settings into the folder.

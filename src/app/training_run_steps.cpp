@@ -52,6 +52,21 @@ int TrainingRun::signal() const {
   return processes_ ? static_cast<int>(-processes_->least(-mine)) : mine;
 }
 
+std::string TrainingRun::describe(const training::EarlyStop& stop) const {
+  return fmt::format(
+      "ended at step {} (--patience {}): {}",
+      stop.step,
+      settings_.patience,
+      stop.best_step < 0
+          ? fmt::format("{} held-out losses were not finite", stop.waited)
+          : fmt::format(
+                "{} held-out losses since step {} were not below its {:.4f} "
+                "nats",
+                stop.waited,
+                stop.best_step,
+                stop.best_loss));
+}
+
 void TrainingRun::describe_reduction(const training::Trainer& trainer) const {
   if (const auto reduction = trainer.reduction(); reduction && first()) {
     fmt::print(
@@ -98,13 +113,15 @@ int TrainingRun::train() {
   if (!settings_.resume.empty()) {
     resume(trainer);
   }
-  const bool done_before = trainer.steps_done() == settings_.steps;
+  const auto done_before = trainer.steps_done();
   auto options = training::FitOptions()
                      .steps(settings_.steps)
                      .report_every(settings_.report_every)
                      .evaluate_every(settings_.evaluate_every)
                      .checkpoint_every(settings_.checkpoint_every)
                      .keep(settings_.keep)
+                     .patience(settings_.patience)
+                     .min_delta(settings_.min_delta)
                      .rollbacks(settings_.rollbacks)
                      .folder(folder_)
                      .stop([this] {
@@ -143,11 +160,17 @@ int TrainingRun::train() {
     std::fputs(line.c_str(), stderr);
     return 128 + signal;
   }
-  was_complete_ = done_before && !validation_;
+  was_complete_ = trainer.steps_done() == done_before && !validation_;
   if (!first()) {
     return 0;
   }
-  if (was_complete_) {
+  if (result.early_stop) {
+    fmt::print(
+        "{}{}\n",
+        describe(*result.early_stop),
+        was_complete_ ? "; a larger --patience goes on"
+                      : "; eval and generate take the best one's weights");
+  } else if (was_complete_) {
     fmt::print(
         "the run has done its {} steps; a larger --steps goes on\n",
         trainer.steps_done());

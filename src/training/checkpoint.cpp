@@ -220,7 +220,8 @@ void RunFolder::sweep() const {
   }
 }
 
-void RunFolder::save(const Checkpoint& checkpoint, int64_t keep) const {
+void RunFolder::save(const Checkpoint& checkpoint, int64_t keep, int64_t spare)
+    const {
   sweep();
   const auto name = folder_name(checkpoint.step);
   const RunFolder aside(file(temporary + name));
@@ -243,7 +244,9 @@ void RunFolder::save(const Checkpoint& checkpoint, int64_t keep) const {
   std::erase_if(steps, [&](auto step) { return step > checkpoint.step; });
   const auto count = static_cast<int64_t>(steps.size());
   for (int64_t i = 0; keep > 0 && i < count - keep; ++i) {
-    remove(steps[i]);
+    if (steps[i] != spare) {
+      remove(steps[i]);
+    }
   }
 }
 
@@ -254,55 +257,6 @@ void RunFolder::discard_after(int64_t step) const {
       remove(*newer);
     }
   }
-}
-
-Checkpoint RunFolder::load(int64_t step) const {
-  const RunFolder folder(place(step));
-  auto read = read_state(
-      "RunFolder::load: " + folder.file("state.json"),
-      folder.read_text("state.json"));
-  Checkpoint checkpoint;
-  checkpoint.step = read.step;
-  checkpoint.state = std::move(read.state);
-  for (const auto& [name, expected] : read.files) {
-    TORCH_CHECK(
-        fingerprint(folder.file(name)) == expected,
-        "RunFolder::load: ",
-        folder.file(name),
-        ": damaged: wrong size or checksum");
-    auto tensors = load_safetensors(folder.file(name)).tensors;
-    (name == "model.safetensors"         ? checkpoint.model
-         : name == "average.safetensors" ? checkpoint.average
-                                         : checkpoint.optimizer) =
-        std::move(tensors);
-  }
-  return checkpoint;
-}
-
-Checkpoint RunFolder::load_latest(std::vector<std::string>* problems) const {
-  check_exists();
-  auto steps = checkpoints();
-  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    try {
-      return load(*step);
-    } catch (const c10::Error& error) {
-      if (problems != nullptr) {
-        problems->emplace_back(error.what_without_backtrace());
-      }
-    }
-  }
-  TORCH_CHECK(
-      steps.empty(),
-      "RunFolder::load_latest: no checkpoint in ",
-      path_,
-      " is whole (",
-      steps.size(),
-      " damaged)");
-  TORCH_CHECK(
-      false,
-      "RunFolder::load_latest: the run in ",
-      path_,
-      " has no checkpoint yet");
 }
 
 void RunFolder::truncate_log(int64_t step) const {

@@ -1,82 +1,45 @@
 #include <signalllm/training/fit.h>
 
 #include "training/divergence.h"
+#include "training/patience.h"
 #include "training/retreat.h"
+#include "training/run_log.h"
 
 #include <c10/util/Exception.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
+#include <functional>
 
 namespace signalllm::training {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using LogLine = nlohmann::ordered_json;
-
 double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Six digits are enough for a log, and shorter to read.
-double rounded(double value) {
-  char digits[32];
-  std::snprintf(digits, sizeof digits, "%.6g", value);
-  return std::strtod(digits, nullptr);
-}
-
-class Log {
- public:
-  explicit Log(const std::optional<RunFolder>& folder) {
-    if (folder) {
-      path_ = folder->file("log.jsonl");
-      open();
-    }
-  }
-  /// Whether it holds the validation of a step.
-  bool has_validation(int64_t step) const {
-    std::ifstream in(path_);
-    for (std::string line; std::getline(in, line);) {
-      const auto json = LogLine::parse(line, nullptr, false);
-      if (json.is_object() && json.contains("valid_loss") &&
-          json.value("step", int64_t{-1}) == step) {
-        return true;
-      }
-    }
-    return false;
-  }
-  /// Forgets what comes after a step.
-  void cut(const std::optional<RunFolder>& folder, int64_t step) {
-    if (folder) {
-      folder->truncate_log(step); // a new file
-      out_.close();
-      open();
-    }
-  }
-  void write(const LogLine& line) {
-    if (out_.is_open()) {
-      out_ << line.dump() << std::endl; // flushed: people watch it grow
-      TORCH_CHECK(out_, "fit: cannot write ", path_, ": is the disk full?");
-    }
-  }
-
- private:
-  void open() {
-    out_.open(path_, std::ios::app);
-    TORCH_CHECK(out_, "fit: cannot write ", path_);
-  }
-
-  std::string path_;
-  std::ofstream out_;
-};
-
 bool due(int64_t step, int64_t every) {
   return every > 0 && step % every == 0;
+}
+
+void check(const FitOptions& options) {
+  TORCH_CHECK(
+      options.patience() >= 0 && options.min_delta() >= 0,
+      "fit: patience is ",
+      options.patience(),
+      " and min_delta ",
+      options.min_delta(),
+      "; both must be at least 0");
+  TORCH_CHECK(
+      options.patience() == 0 ||
+          (options.validation() && options.evaluate_every() > 0),
+      "fit: patience is ",
+      options.patience(),
+      ", but there is nothing to wait for: ",
+      options.validation() ? "evaluate_every is 0"
+                           : "there is no validation text");
 }
 
 } // namespace
@@ -85,6 +48,7 @@ FitResult fit(
     Trainer& trainer,
     const FitOptions& options,
     const FitCallbacks& callbacks) {
+  check(options);
   const auto start = Clock::now();
   auto mark = start; // the end of the last report
   auto* processes = trainer.options().processes().get();
@@ -96,7 +60,14 @@ FitResult fit(
   };
   const bool first = processes == nullptr || processes->first();
   const auto folder = first ? options.folder() : std::nullopt;
-  Log log(folder);
+  RunLog log(folder);
+  Patience patience(options.patience(), options.min_delta());
+  if (folder) {
+    each_validation(folder->file("log.jsonl"), [&](int64_t step, double loss) {
+      patience.add(step, loss);
+    });
+    patience.cut(trainer.steps_done());
+  }
   FitResult result;
   const auto stop_asked = [&] {
     return any(options.stop() && options.stop()());
@@ -135,9 +106,11 @@ FitResult fit(
       result.validation.reset(); // of a part of the text perhaps
       return;
     }
+    const double loss = rounded(result.validation->loss());
+    patience.add(step, loss);
     log.write(
         {{"step", step},
-         {"valid_loss", rounded(result.validation->loss())},
+         {"valid_loss", loss},
          {"valid_bits_per_byte", rounded(result.validation->bits_per_byte())}});
     if (callbacks.on_evaluation) {
       callbacks.on_evaluation(step, *result.validation);
@@ -147,7 +120,8 @@ FitResult fit(
   const auto save = [&](int64_t step) {
     together([&] {
       if (folder) {
-        folder->save(trainer.checkpoint(), options.keep());
+        folder->save(
+            trainer.checkpoint(), options.keep(), patience.best_step());
         retreat.drop_copy();
         if (callbacks.on_checkpoint) {
           callbacks.on_checkpoint(step);
@@ -178,6 +152,7 @@ FitResult fit(
       }
     });
     trainer.roll_back(good);
+    patience.cut(trainer.steps_done());
     const Rollback back{
         trainer.rollbacks(),
         now.trouble_step,
@@ -190,8 +165,8 @@ FitResult fit(
            {"rollback", back.number},
            {"failed_step", back.failed_step},
            {"reason", back.reason}});
-      retreat.settle(trainer);
-      log.cut(folder, back.step);
+      retreat.settle(trainer, patience.best_step());
+      log.cut(back.step);
     });
     if (callbacks.on_rollback) {
       callbacks.on_rollback(back);
@@ -224,14 +199,26 @@ FitResult fit(
     validate(step);
     stopped = stop_asked();
   }
-  while (trainer.steps_done() < options.steps() && !stopped) {
+  // What the first knows of the time before a resume, the others do not.
+  const auto given_up = [&] {
+    result.early_stop = patience.verdict();
+    if (!any(first && result.early_stop)) {
+      result.early_stop.reset();
+    } else if (!result.early_stop) {
+      result.early_stop.emplace();
+    }
+    return result.early_stop.has_value();
+  };
+  bool over = trainer.steps_done() < options.steps() && !stopped && given_up();
+  while (trainer.steps_done() < options.steps() && !stopped && !over) {
     trainer.step();
     const auto step = trainer.steps_done();
     stopped = stop_asked();
     const bool last = step == options.steps();
     // Nothing is saved before its loss was seen to be finite.
-    const bool checkpoint =
-        last || stopped || due(step, options.checkpoint_every());
+    const bool checkpoint = last || stopped ||
+        due(step, options.checkpoint_every()) ||
+        (options.patience() > 0 && due(step, options.evaluate_every()));
     if ((checkpoint || due(step, options.report_every())) && !sound(step)) {
       continue;
     }
@@ -243,6 +230,7 @@ FitResult fit(
         (last || due(step, options.evaluate_every()))) {
       validate(step);
       stopped = stop_asked();
+      over = !stopped && !last && given_up();
       if (stopped && saved != step && sound(step)) {
         save(step); // where the validation is made up for
         saved = step;
@@ -252,7 +240,7 @@ FitResult fit(
   if (saved < 0 && stopped) {
     save(trainer.steps_done());
   }
-  result.finished = trainer.steps_done() >= options.steps();
+  result.finished = over || trainer.steps_done() >= options.steps();
   result.seconds = since(start);
   return result;
 }

@@ -57,11 +57,11 @@ Checkpoint Retreat::choose(const Trainer& trainer) const {
   return *suspect;
 }
 
-void Retreat::settle(const Trainer& trainer) const {
+void Retreat::settle(const Trainer& trainer, int64_t spare) const {
   if (folder_) {
     // In this order a process that is killed between the two has a newest
     // checkpoint that leads here again.
-    folder_->save(trainer.checkpoint(), keep_);
+    folder_->save(trainer.checkpoint(), keep_, spare);
     folder_->discard_after(trainer.steps_done());
   }
 }

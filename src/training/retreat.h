@@ -22,7 +22,8 @@ class Retreat {
   /// Where the trainer is to go back to.
   Checkpoint choose(const Trainer& trainer) const;
   /// Lets the disk know: the checkpoint of that step, without those behind it.
-  void settle(const Trainer& trainer) const;
+  /// That of step `spare` stays.
+  void settle(const Trainer& trainer, int64_t spare) const;
 
  private:
   std::optional<RunFolder> folder_;

@@ -48,11 +48,15 @@ class AppKills : public testing::Test {
          "--out",
          out,
          "--steps",
-         "120",
+         steps_,
+         "--lr",
+         lr_,
          "--dropout",
          "0.1",
          "--evaluate-every",
-         "60",
+         evaluate_every_,
+         "--patience",
+         patience_,
          "--valid-fraction",
          "0.5",
          "--checkpoint-every",
@@ -121,12 +125,22 @@ class AppKills : public testing::Test {
     expect_same_end(name());
   }
 
+  std::string steps_ = "120", lr_ = "2e-3", evaluate_every_ = "60",
+              patience_ = "0";
   TemporaryFolder folder_;
   Program program_{folder_.path()};
   std::mt19937 random_;
 };
 
 TEST_F(AppKills, TwentyKillsCostNothing) {
+  kill_twenty_times("7");
+}
+
+TEST_F(AppKills, TwentyKillsOfARunThatLosesPatience) {
+  steps_ = "1000";
+  lr_ = "0"; // nothing is learned: the first validation stays the best
+  evaluate_every_ = "30";
+  patience_ = "3"; // 60, 90 and 120
   kill_twenty_times("7");
 }
 

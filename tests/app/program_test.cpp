@@ -8,8 +8,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <csignal>
+#include <filesystem>
 #include <map>
+#include <sstream>
 #include <thread>
 
 namespace signalllm {
@@ -271,6 +274,103 @@ TEST_F(App, ResumesToTheSameWeights) {
     EXPECT_EQ(again.code, 0) << again.error;
     EXPECT_TRUE(again.says("has done its 8 steps")) << again.out;
   }
+}
+
+TEST_F(App, AWsdRunMayBecomeLonger) {
+  const auto run = folder_ / "run", whole = folder_ / "whole";
+  const auto options = [&](const std::string& out, const char* steps) {
+    return tiny(
+        {"--data",
+         text_,
+         "--out",
+         out,
+         "--steps",
+         steps,
+         "--schedule",
+         "wsd",
+         "--warmup",
+         "2",
+         "--lr",
+         "1e-3",
+         "--min-lr",
+         "0",
+         "--decay-fraction",
+         "0.25",
+         "--report-every",
+         "1",
+         "--keep",
+         "0",
+         "--checkpoint-every",
+         "6"});
+  };
+  const auto rates = [&](const std::string& name) {
+    std::vector<double> rates;
+    std::istringstream log(folder_.read(name + "/log.jsonl"));
+    for (std::string line; std::getline(log, line);) {
+      const auto json = nlohmann::json::parse(line);
+      if (json.contains("learning_rate")) {
+        rates.push_back(json["learning_rate"]);
+      }
+    }
+    return rates;
+  };
+  ASSERT_EQ(program_(options(run, "8")).code, 0);
+  auto expected = std::vector<double>(8, 1e-3);
+  expected[0] = 1e-3 / 3;
+  expected[1] = 2e-3 / 3;
+  expected[7] = 1e-3 * (1 - std::sqrt(0.5)); // the decay begins at 6
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_NEAR(rates("run").at(i), expected[i], 1e-8) << i;
+  }
+  // Before the decay it is the run that was meant to be longer from the start.
+  std::filesystem::remove_all(run + "/checkpoint-00000008");
+  ASSERT_EQ(program_({"train", "--resume", run, "--steps", "16"}).code, 0);
+  ASSERT_EQ(program_(options(whole, "16")).code, 0);
+  EXPECT_EQ(rates("run"), rates("whole"));
+  const std::string weights = "/checkpoint-00000016/model.safetensors";
+  EXPECT_TRUE(folder_.read("run" + weights) == folder_.read("whole" + weights));
+}
+
+TEST_F(App, PatienceEndsARunThatSaysSo) {
+  const auto run = folder_ / "run";
+  const auto words = tiny(
+      {"--data",
+       text_,
+       "--out",
+       run,
+       "--steps",
+       "100",
+       "--lr",
+       "0",
+       "--min-lr",
+       "0",
+       "--evaluate-every",
+       "2",
+       "--patience",
+       "3"});
+  const auto outcome = program_(words);
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_TRUE(outcome.says(
+      "ended at step 8 (--patience 3): 3 held-out losses since step 2 were "
+      "not below its "))
+      << outcome.out;
+  const auto score = program_({"eval", "--run", run, "--json"});
+  ASSERT_EQ(score.code, 0) << score.error;
+  EXPECT_EQ(nlohmann::json::parse(score.out)["step"], 2); // the best
+  for (const auto& again :
+       {words, std::vector<std::string>{"train", "--resume", run}}) {
+    const auto done = program_(again);
+    EXPECT_EQ(done.code, 0) << done.error;
+    EXPECT_TRUE(done.says("ended at step 8 (--patience 3)")) << done.out;
+    EXPECT_TRUE(done.says("a larger --patience goes on")) << done.out;
+    EXPECT_FALSE(done.says("step 9")) << done.out;
+  }
+  const auto longer = program_({"train", "--resume", run, "--patience", "4"});
+  EXPECT_TRUE(longer.says("ended at step 10 (--patience 4)")) << longer.out;
+  const auto whole =
+      program_({"train", "--resume", run, "--patience", "0", "--steps", "12"});
+  EXPECT_EQ(whole.code, 0) << whole.error;
+  EXPECT_TRUE(std::filesystem::exists(run + "/checkpoint-00000012"));
 }
 
 TEST_F(App, ARefusedResumeChangesNothing) {

@@ -8,6 +8,7 @@
 #include <signalllm/data/corpus.h>
 #include <signalllm/data/tokenizer.h>
 #include <signalllm/data/windows.h>
+#include <signalllm/training/fit.h>
 #include <signalllm/training/trainer.h>
 
 #include <ATen/ops/arange.h>
@@ -355,6 +356,7 @@ TEST(FileErrors, Runs) {
       data::RandomWindows(at::arange(64).remainder(11), /*context=*/8, 0);
   using training::Trainer;
   using Options = training::TrainerOptions;
+  Trainer trainer(model, windows, Options());
   expect_refused(
       "runs",
       {
@@ -460,6 +462,22 @@ TEST(FileErrors, Runs) {
               "learning_rate",
               "'cubic'",
               "cosine"),
+          SIGNALLLM_WRONG(
+              "a decay of no steps",
+              training::learning_rate(
+                  training::ScheduleOptions().shape("wsd").decay_fraction(0),
+                  500),
+              "learning_rate",
+              "decay_fraction",
+              "0",
+              "at most 1"),
+          SIGNALLLM_WRONG(
+              "nothing to wait for",
+              training::fit(trainer, training::FitOptions().patience(3)),
+              "fit",
+              "patience",
+              "3",
+              "no validation text"),
           SIGNALLLM_WRONG(
               "a step without gradients",
               training::FusedAdamW(*model).step(1e-3),

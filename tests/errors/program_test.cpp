@@ -134,7 +134,39 @@ TEST_F(ProgramErrors, Options) {
           refused(
               "an unknown schedule",
               tiny + "--schedule cubic",
-              {"--schedule", "'cubic'", "cosine, linear, constant"}),
+              {"--schedule", "'cubic'", "cosine, linear, wsd, constant"}),
+          refused(
+              "a decay of no steps",
+              tiny + "--schedule wsd --decay-fraction 0",
+              {"--decay-fraction", "0", "above 0, at most 1"}),
+          refused(
+              "a decay of more than all steps",
+              tiny + "--schedule wsd --decay-fraction 1.5",
+              {"--decay-fraction", "1.5", "above 0, at most 1"}),
+          refused(
+              "the decay of another schedule",
+              tiny + "--decay-fraction 0.5",
+              {"--decay-fraction", "--schedule wsd", "cosine"}),
+          refused(
+              "negative patience",
+              tiny + "--patience -1",
+              {"--patience", "-1", "at least 0"}),
+          refused(
+              "patience without validations",
+              tiny + "--patience 3 --evaluate-every 0",
+              {"--patience 3", "--evaluate-every 0"}),
+          refused(
+              "patience without a held-out text",
+              tiny + "--patience 3 --valid-fraction 0",
+              {"--patience 3", "--valid", "--valid-fraction"}),
+          refused(
+              "a negative difference",
+              tiny + "--patience 3 --min-delta -0.1",
+              {"--min-delta", "-0.1", "at least 0"}),
+          refused(
+              "a difference without patience",
+              tiny + "--min-delta 0.1",
+              {"--min-delta", "--patience", "0"}),
           refused(
               "an unknown optimizer",
               tiny + "--optimizer sgd",

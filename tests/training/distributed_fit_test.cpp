@@ -96,6 +96,48 @@ TEST(DistributedFit, AllStopWhereOneIsAskedTo) {
   EXPECT_EQ(run.checkpoints().back(), 7);
 }
 
+TEST(DistributedFit, AllGiveUpAtTheSameStep) {
+  const TemporaryFolder folder;
+  folder.write("config.json", "{}");
+  const RunFolder run(folder.path());
+  // Twice: the second time only the first process knows of the validations.
+  for (const int64_t patience : {2, 3}) {
+    std::vector<FitResult> results(2);
+    std::vector<int64_t> steps(2);
+    in_processes(2, [&](std::shared_ptr<Processes> processes) {
+      Trainer trainer(
+          model_of(processes, 0.0),
+          small_windows(),
+          small_options()
+              .schedule(ScheduleOptions().peak(0).floor(0))
+              .processes(processes));
+      if (patience == 3) {
+        trainer.restore(processes->first() ? run.load_latest() : Checkpoint());
+      }
+      const auto rank = processes->rank();
+      results[rank] =
+          fit(trainer,
+              FitOptions()
+                  .steps(50)
+                  .evaluate_every(5)
+                  .patience(patience)
+                  .validation(data::ConsecutiveWindows(
+                      torch::arange(100).remainder(11), 8))
+                  .token_bytes(torch::ones({11}, torch::kLong))
+                  .folder(run));
+      steps[rank] = trainer.steps_done();
+      processes->finish();
+    });
+    const int64_t end = 5 + 5 * patience; // the first is the best
+    EXPECT_EQ(steps, (std::vector<int64_t>{end, end}));
+    for (const auto& result : results) {
+      EXPECT_TRUE(result.finished);
+      EXPECT_TRUE(result.early_stop);
+    }
+    EXPECT_EQ(results[0].early_stop->best_step, 5);
+  }
+}
+
 TEST(DistributedFit, AllGoBackFromOnesLoss) {
   const TemporaryFolder folder;
   folder.write("config.json", "{}");

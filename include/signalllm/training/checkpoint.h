@@ -85,9 +85,10 @@ class SIGNALLLM_API RunFolder {
   /// Steps with a checkpoint, ascending.
   std::vector<int64_t> checkpoints() const;
   /// Writes one and removes older ones, so that it and the `keep` - 1 before
-  /// it stay (0 keeps all). Of the same step the older one goes when the new
-  /// one is whole and in its place.
-  void save(const Checkpoint& checkpoint, int64_t keep = 2) const;
+  /// it stay (0 keeps all), as does that of step `spare`. Of the same step the
+  /// older one goes when the new one is whole and in its place.
+  void save(const Checkpoint& checkpoint, int64_t keep = 2, int64_t spare = -1)
+      const;
   /// Removes the checkpoints of steps after `step`, a future that is given up.
   void discard_after(int64_t step) const;
   /// Throws where the checkpoint of that step is missing or damaged.
@@ -95,6 +96,10 @@ class SIGNALLLM_API RunFolder {
   /// The newest checkpoint that is whole; what is wrong with newer ones is
   /// appended to `problems`. Throws where there is none.
   Checkpoint load_latest(std::vector<std::string>* problems = nullptr) const;
+
+  /// The same for the checkpoint whose validation in `log.jsonl` has the lowest
+  /// loss; the newest where none has one.
+  Checkpoint load_best(std::vector<std::string>* problems = nullptr) const;
 
   /// Removes lines of `log.jsonl` about steps after `step`, which a run that
   /// resumes there will write again.

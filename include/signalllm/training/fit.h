@@ -26,6 +26,11 @@ struct SIGNALLLM_API FitOptions {
   /// `Tokenizer::token_bytes()`; needed with `validation`.
   TORCH_ARG(at::Tensor, token_bytes) = {};
   TORCH_ARG(EvaluateOptions, evaluate) = {};
+  /// Training ends after this many validations without a new best loss, which
+  /// is one lower by more than `min_delta` (in nats); 0 never. Then every
+  /// validation has a checkpoint, and the best one's is kept beside `keep`.
+  TORCH_ARG(int64_t, patience) = 0;
+  TORCH_ARG(double, min_delta) = 0.0;
   /// How often, in all, a run may go back to its last good checkpoint and on
   /// with other batches, because a loss was not finite or had diverged
   /// (`TrainerOptions::divergence`). After that `fit` throws. Until there is a
@@ -45,6 +50,14 @@ struct SIGNALLLM_API Rollback {
   std::string reason;
 };
 
+/// An end because the held-out loss had stopped falling.
+struct SIGNALLLM_API EarlyStop {
+  int64_t step = 0;
+  int64_t best_step = -1; // -1: no validation was finite
+  double best_loss = 0; // as the log has it
+  int64_t waited = 0; // validations since
+};
+
 struct SIGNALLLM_API FitCallbacks {
   std::function<void(const StepReport&, double tokens_per_second)> on_report;
   std::function<void(int64_t step, const Evaluation&)> on_evaluation;
@@ -54,6 +67,7 @@ struct SIGNALLLM_API FitCallbacks {
 
 struct SIGNALLLM_API FitResult {
   bool finished = false; // false: `stop` said so
+  std::optional<EarlyStop> early_stop; // of `patience`
   std::optional<Evaluation> validation; // the last one
   double seconds = 0;
 };
@@ -64,7 +78,8 @@ struct SIGNALLLM_API FitResult {
 /// "seconds"}`, `{"step", "valid_loss", "valid_bits_per_byte"}` and
 /// `{"step", "rollback", "failed_step", "reason"}`. A validation that the step
 /// where the trainer stands should have had, and that is not in the log, is
-/// made up for: the run was stopped before it.
+/// made up for: the run was stopped before it. The log is also where
+/// `patience` finds the validations before a resume.
 ///
 /// With several processes (`TrainerOptions::processes`) all call it with the
 /// same options; the first writes, and all stop where one is asked to.
