@@ -3,6 +3,7 @@
 #include "app/program.h"
 #include "temporary_folder.h"
 
+#include <signalllm/nn/model.h>
 #include <signalllm/training/checkpoint.h>
 
 #include <gtest/gtest.h>
