@@ -191,12 +191,12 @@ int run_train(const app::Words& words) {
                      .token_bytes(tokenizer->token_bytes())
                      .stop([] { return training::interrupt_signal() != 0; });
   training::FitCallbacks callbacks;
-  callbacks.on_report = [&](const auto& report, double speed) {
+  callbacks.on_report = [&](const auto& report, const auto& speed) {
     log.write(
         {{"step", report.step},
          {"loss", report.loss},
          {"gradient_norm", report.gradient_norm},
-         {"tokens_per_second", std::round(speed)}});
+         {"tokens_per_second", std::round(speed.tokens_per_second)}});
   };
   callbacks.on_evaluation = [&](int64_t step, const auto& evaluation) {
     log.write(

@@ -9,6 +9,7 @@
 #include <signalllm/nn/causal_filter.h>
 #include <signalllm/nn/embedding.h>
 #include <signalllm/nn/feed_forward.h>
+#include <signalllm/nn/flops.h>
 #include <signalllm/nn/generate.h>
 #include <signalllm/nn/hybrid_embedding.h>
 #include <signalllm/nn/model.h>

@@ -34,6 +34,9 @@ class CommandLine {
                        ->group(group)
                        ->envname(environment_name(name))
                        ->capture_default_str();
+    if constexpr (std::is_same_v<T, bool>) {
+      option->expected(0, 1); // --name alone is --name true
+    }
     if constexpr (std::is_unsigned_v<T> && !std::is_same_v<T, bool>) {
       // Read as a number without a sign, -1 would become 2^64 - 1.
       option->check([](const std::string& text) {

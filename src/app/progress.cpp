@@ -51,6 +51,19 @@ std::string format_count(int64_t count) {
   return digits;
 }
 
+std::string format_speed(const training::Speed& speed) {
+  const auto text = fmt::format("{:.3g} ms/step", speed.step_milliseconds);
+  if (speed.flops == 0) {
+    return text;
+  }
+  const auto rate = speed.flops >= 1e12
+      ? fmt::format("{:.3g} TFLOP/s", speed.flops * 1e-12)
+      : fmt::format("{:.3g} GFLOP/s", speed.flops * 1e-9);
+  return speed.utilisation == 0
+      ? fmt::format("{}, {}", text, rate)
+      : fmt::format("{}, {}, {:.1f}% MFU", text, rate, 100 * speed.utilisation);
+}
+
 ProgressLine::ProgressLine()
     : terminal_(::isatty(STDOUT_FILENO) == 1),
       shown_(Clock::now() - std::chrono::seconds(8)) {}
@@ -91,7 +104,7 @@ Progress::Progress(int64_t first_step, int64_t steps, double bytes_per_token)
 
 void Progress::update(
     const training::StepReport& report,
-    double tokens_per_second) {
+    const training::Speed& speed) {
   const auto done = report.step - first_step_;
   const double elapsed =
       std::chrono::duration<double>(Clock::now() - start_).count();
@@ -101,12 +114,13 @@ void Progress::update(
   line_.show(
       static_cast<double>(report.step) / static_cast<double>(steps_),
       fmt::format(
-          "step {}/{}  loss {:.3f}  {:.3f} bits/byte  {} tokens/s  {} left",
+          "step {}/{}  loss {:.3f}  {:.3f} bits/byte  {} tokens/s, {}  {} left",
           report.step,
           steps_,
           report.loss,
           report.loss / std::numbers::ln2 / bytes_per_token_,
-          format_count(std::llround(tokens_per_second)),
+          format_count(std::llround(speed.tokens_per_second)),
+          format_speed(speed),
           format_duration(left)),
       report.step == steps_);
 }

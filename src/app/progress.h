@@ -13,6 +13,9 @@ std::string format_duration(double seconds);
 /// "12,345".
 std::string format_count(int64_t count);
 
+/// "5.1 ms/step, 41.2 GFLOP/s", with "12% MFU" where the peak is known.
+std::string format_speed(const training::Speed& speed);
+
 /// One line that is drawn over on a terminal, a line every ten seconds
 /// elsewhere.
 class ProgressLine {
@@ -40,7 +43,7 @@ class Progress {
   /// `bytes_per_token` turns the loss into bits per byte.
   Progress(int64_t first_step, int64_t steps, double bytes_per_token);
 
-  void update(const training::StepReport& report, double tokens_per_second);
+  void update(const training::StepReport& report, const training::Speed& speed);
   void note(const std::string& text) {
     line_.note(text);
   }

@@ -285,6 +285,7 @@ void check(const Settings& s) {
   at_least("evaluate-every", s.evaluate_every, 0);
   at_least("checkpoint-every", s.checkpoint_every, 0);
   at_least("keep", s.keep, 0);
+  at_least("peak-tflops", s.peak_tflops, 0.0);
   one_of("schedule", s.schedule, training::schedule_shapes());
   TORCH_CHECK(
       s.decay_fraction > 0 && s.decay_fraction <= 1,

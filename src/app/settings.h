@@ -62,6 +62,8 @@ struct Settings {
   int64_t evaluate_every = 500;
   int64_t checkpoint_every = 500;
   int64_t keep = 2;
+  double peak_tflops = 0;
+  bool tensorboard = false;
 
   /// Go on although the text has changed: said anew each time, in no file.
   bool force_data = false;
@@ -187,6 +189,16 @@ void visit_settings(SettingsType& s, Visit&& visit) {
       s.checkpoint_every,
       "steps between checkpoints");
   visit(group, "keep", s.keep, "checkpoints kept; 0: all");
+  visit(
+      group,
+      "peak-tflops",
+      s.peak_tflops,
+      "most that the device can do, for the MFU; 0: of a table of GPUs");
+  visit(
+      group,
+      "tensorboard",
+      s.tensorboard,
+      "write events for TensorBoard into the run's folder");
 }
 
 SignalLLMOptions model_options(const Settings& settings, int64_t vocab_size);

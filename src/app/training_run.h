@@ -12,6 +12,10 @@
 #include <optional>
 #include <string>
 
+namespace signalllm::training {
+class EventFile;
+}
+
 namespace signalllm::app {
 
 /// One training run from its settings: reads the text, builds the model, makes
@@ -69,7 +73,10 @@ class TrainingRun {
   void read(bool resume);
   void check_same_text() const;
   void build(bool resume, const SignalLLMOptions& options);
-  training::FitCallbacks talk(Progress& progress) const;
+  training::FitCallbacks talk(Progress& progress, training::EventFile* events)
+      const;
+  /// Operations a second that the device can do; 0 where nobody knows.
+  double peak_flops() const;
   /// That any of the processes got, 0 if none.
   int signal() const;
   /// Why the run ended before its last step.

@@ -2,6 +2,10 @@
 
 #include "app/training_run.h"
 
+#include "training/peak.h"
+#include "training/tensorboard.h"
+
+#include <signalllm/nn/flops.h>
 #include <signalllm/training/interrupt.h>
 
 #include <c10/util/Exception.h>
@@ -81,27 +85,48 @@ void TrainingRun::describe_reduction(const training::Trainer& trainer) const {
   }
 }
 
-training::FitCallbacks TrainingRun::talk(Progress& progress) const {
+training::FitCallbacks TrainingRun::talk(
+    Progress& progress,
+    training::EventFile* events) const {
   training::FitCallbacks callbacks;
-  callbacks.on_report = [&progress](const auto& report, double speed) {
+  callbacks.on_report = [&progress,
+                         events](const auto& report, const auto& speed) {
     progress.update(report, speed);
+    if (events != nullptr) {
+      events->report(report, speed);
+    }
   };
-  callbacks.on_evaluation = [&progress](int64_t step, const auto& evaluation) {
+  callbacks.on_evaluation = [&progress,
+                             events](int64_t step, const auto& evaluation) {
+    if (events != nullptr) {
+      events->evaluation(step, evaluation);
+    }
     progress.note(fmt::format(
         "step {}  held out: {:.4f} nats, {:.3f} bits/byte",
         step,
         evaluation.loss(),
         evaluation.bits_per_byte()));
   };
-  callbacks.on_rollback = [this, &progress](const training::Rollback& back) {
-    progress.note(fmt::format(
-        "{}: back to step {}, on with other batches (roll-back {} of {})",
-        back.reason,
-        back.step,
-        back.number,
-        settings_.rollbacks));
-  };
+  callbacks.on_rollback =
+      [this, &progress, events](const training::Rollback& back) {
+        if (events != nullptr) {
+          events->restart(back.step);
+        }
+        progress.note(fmt::format(
+            "{}: back to step {}, on with other batches (roll-back {} of {})",
+            back.reason,
+            back.step,
+            back.number,
+            settings_.rollbacks));
+      };
   return callbacks;
+}
+
+double TrainingRun::peak_flops() const {
+  return settings_.peak_tflops > 0
+      ? settings_.peak_tflops * 1e12
+      : training::peak_flops(
+            training::device_name(device_), settings_.precision == "bfloat16");
 }
 
 int TrainingRun::train() {
@@ -114,20 +139,23 @@ int TrainingRun::train() {
     resume(trainer);
   }
   const auto done_before = trainer.steps_done();
-  auto options = training::FitOptions()
-                     .steps(settings_.steps)
-                     .report_every(settings_.report_every)
-                     .evaluate_every(settings_.evaluate_every)
-                     .checkpoint_every(settings_.checkpoint_every)
-                     .keep(settings_.keep)
-                     .patience(settings_.patience)
-                     .min_delta(settings_.min_delta)
-                     .rollbacks(settings_.rollbacks)
-                     .folder(folder_)
-                     .stop([this] {
-                       text_.release(); // looked at after every step
-                       return training::interrupt_signal() != 0;
-                     });
+  auto options =
+      training::FitOptions()
+          .steps(settings_.steps)
+          .report_every(settings_.report_every)
+          .evaluate_every(settings_.evaluate_every)
+          .checkpoint_every(settings_.checkpoint_every)
+          .keep(settings_.keep)
+          .patience(settings_.patience)
+          .min_delta(settings_.min_delta)
+          .rollbacks(settings_.rollbacks)
+          .flops_per_token(training_flops(*model_, settings_.context))
+          .peak_flops(peak_flops())
+          .folder(folder_)
+          .stop([this] {
+            text_.release(); // looked at after every step
+            return training::interrupt_signal() != 0;
+          });
   if (valid_tokens_.numel() > 0) {
     options
         .validation(data::ConsecutiveWindows(valid_tokens_, settings_.context))
@@ -135,8 +163,15 @@ int TrainingRun::train() {
   }
   Progress progress(
       trainer.steps_done(), settings_.steps, text_.bytes_per_token());
-  const auto result = fit(
-      trainer, options, first() ? talk(progress) : training::FitCallbacks());
+  std::optional<training::EventFile> events;
+  if (settings_.tensorboard && first()) {
+    events.emplace(folder_.path(), trainer.steps_done());
+  }
+  const auto result =
+      fit(trainer,
+          options,
+          first() ? talk(progress, events ? &*events : nullptr)
+                  : training::FitCallbacks());
   if (first()) {
     progress.finish();
   }

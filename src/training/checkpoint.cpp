@@ -26,6 +26,8 @@ constexpr const char* prefix = "checkpoint-";
 /// Before the name of a checkpoint that is being replaced, for a moment.
 constexpr const char* replaced = "replaced-";
 constexpr const char* temporary = "tmp-";
+/// Of TensorBoard, which passes over what a run that starts again had written.
+constexpr const char* event_files = "events.out.tfevents.";
 
 std::string folder_name(int64_t step) {
   char name[40];
@@ -52,7 +54,7 @@ bool is_of_a_beginning(const std::string& name) {
       "tokenizer.json",
       "text.json",
       "log.jsonl"};
-  return name.starts_with(temporary) ||
+  return name.starts_with(temporary) || name.starts_with(event_files) ||
       name.find(".tmp-") != std::string::npos ||
       std::find(names.begin(), names.end(), name) != names.end();
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <signalllm/export.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -58,6 +60,6 @@ class MappedFile {
 };
 
 /// CRC-32C (Castagnoli), the checksum of iSCSI and of TensorBoard's records.
-uint32_t crc32c(std::string_view bytes);
+SIGNALLLM_API uint32_t crc32c(std::string_view bytes);
 
 } // namespace signalllm::training

@@ -42,6 +42,23 @@ void check(const FitOptions& options) {
                            : "there is no validation text");
 }
 
+Speed speed_of(
+    const StepReport& report,
+    double seconds,
+    const FitOptions& options,
+    int64_t devices) {
+  Speed speed;
+  speed.tokens_per_second = static_cast<double>(report.tokens) / seconds;
+  speed.step_milliseconds =
+      1e3 * seconds / static_cast<double>(std::max<int64_t>(report.steps, 1));
+  speed.flops = speed.tokens_per_second * options.flops_per_token();
+  if (options.peak_flops() > 0) {
+    speed.utilisation =
+        speed.flops / (options.peak_flops() * static_cast<double>(devices));
+  }
+  return speed;
+}
+
 } // namespace
 
 FitResult fit(
@@ -79,15 +96,25 @@ FitResult fit(
   }
 
   const auto report = [&](const StepReport& now) {
-    const double elapsed = since(mark);
-    const double speed = static_cast<double>(now.tokens) / elapsed;
+    const auto speed = speed_of(
+        now,
+        since(mark),
+        options,
+        processes != nullptr ? processes->count() : 1);
     LogLine line{
         {"step", now.step},
         {"loss", rounded(now.loss)},
         {"gradient_norm", rounded(now.gradient_norm)},
         {"learning_rate", rounded(now.learning_rate)},
-        {"tokens_per_second", std::round(speed)},
-        {"seconds", std::round(since(start) * 100) / 100}};
+        {"tokens_per_second", std::round(speed.tokens_per_second)},
+        {"step_ms", rounded(speed.step_milliseconds)}};
+    if (speed.flops > 0) {
+      line["tflops"] = rounded(speed.flops * 1e-12);
+    }
+    if (speed.utilisation > 0) {
+      line["mfu"] = rounded(speed.utilisation);
+    }
+    line["seconds"] = std::round(since(start) * 100) / 100;
     if (now.skipped > 0) {
       line["skipped"] = now.skipped;
     }

@@ -252,6 +252,7 @@ StepReport Trainer::review() {
   const auto losses = read(stacked);
   const auto norms = read(at::stack(std::exchange(norms_, {})));
   const auto count = static_cast<int64_t>(losses.size());
+  report.steps = count;
   for (int64_t i = 0; i < count; ++i) {
     const auto step = steps_done_ - count + i + 1;
     if (report.trouble.empty()) {

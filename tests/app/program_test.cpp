@@ -331,6 +331,39 @@ TEST_F(App, AWsdRunMayBecomeLonger) {
   EXPECT_TRUE(folder_.read("run" + weights) == folder_.read("whole" + weights));
 }
 
+TEST_F(App, SaysHowFastItIs) {
+  const auto run = folder_ / "run";
+  const auto words =
+      tiny({"--data", text_, "--out", run, "--device", "cpu", "--steps", "4"});
+  const auto plain = program_(words);
+  ASSERT_EQ(plain.code, 0) << plain.error;
+  EXPECT_TRUE(plain.says(" ms/step, ")) << plain.out;
+  EXPECT_TRUE(plain.says("FLOP/s")) << plain.out;
+  EXPECT_FALSE(plain.says("MFU")) << plain.out;
+  const auto judged = program_(
+      {"train", "--resume", run, "--steps", "8", "--peak-tflops", "1e-6"});
+  ASSERT_EQ(judged.code, 0) << judged.error;
+  EXPECT_TRUE(judged.says("% MFU")) << judged.out;
+  std::istringstream log(folder_.read("run/log.jsonl"));
+  for (std::string text; std::getline(log, text);) {
+    const auto line = nlohmann::json::parse(text);
+    if (!line.contains("loss")) {
+      continue;
+    }
+    // A step is 32 tokens.
+    const double speed = line["tokens_per_second"];
+    EXPECT_NEAR(32e3 / speed / line["step_ms"].get<double>(), 1, 0.02) << text;
+    EXPECT_EQ(line.contains("mfu"), line["step"] == 8) << text;
+    if (line.contains("mfu")) {
+      EXPECT_NEAR(
+          line["tflops"].get<double>() * 1e6 / line["mfu"].get<double>(),
+          1,
+          1e-4)
+          << text;
+    }
+  }
+}
+
 TEST_F(App, PatienceEndsARunThatSaysSo) {
   const auto run = folder_ / "run";
   const auto words = tiny(
@@ -426,7 +459,7 @@ TEST_F(App, ARunKilledBeforeItsFirstCheckpointStartsAgain) {
   for (const bool resume : {true, false}) {
     std::filesystem::remove_all(killed);
     auto words = with(killed, "1000000");
-    words.insert(words.end(), {"--checkpoint-every", "0"});
+    words.insert(words.end(), {"--checkpoint-every", "0", "--tensorboard"});
     const auto child = program_.start(words);
     for (int i = 0; i < 600 && folder_.read("killed/log.jsonl").empty(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));

@@ -168,6 +168,10 @@ TEST_F(ProgramErrors, Options) {
               tiny + "--min-delta 0.1",
               {"--min-delta", "--patience", "0"}),
           refused(
+              "a peak below nothing",
+              tiny + "--peak-tflops -1",
+              {"--peak-tflops", "-1", "at least 0"}),
+          refused(
               "an unknown optimizer",
               tiny + "--optimizer sgd",
               {"--optimizer", "'sgd'", "adamw, muon"}),

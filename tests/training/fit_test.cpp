@@ -64,7 +64,7 @@ TEST(Fit, ReportsValidatesAndSaves) {
   const auto run = run_folder(folder);
   std::vector<int64_t> reports, evaluations, checkpoints;
   FitCallbacks callbacks;
-  callbacks.on_report = [&](const StepReport& report, double) {
+  callbacks.on_report = [&](const StepReport& report, const Speed&) {
     reports.push_back(report.step);
   };
   callbacks.on_evaluation = [&](int64_t step, const Evaluation&) {

@@ -31,6 +31,10 @@ struct SIGNALLLM_API FitOptions {
   /// validation has a checkpoint, and the best one's is kept beside `keep`.
   TORCH_ARG(int64_t, patience) = 0;
   TORCH_ARG(double, min_delta) = 0.0;
+  /// Floating-point operations of a token's training and those that the device
+  /// can do a second, for `Speed`; 0 where nobody knows.
+  TORCH_ARG(double, flops_per_token) = 0.0;
+  TORCH_ARG(double, peak_flops) = 0.0;
   /// How often, in all, a run may go back to its last good checkpoint and on
   /// with other batches, because a loss was not finite or had diverged
   /// (`TrainerOptions::divergence`). After that `fit` throws. Until there is a
@@ -58,8 +62,18 @@ struct SIGNALLLM_API EarlyStop {
   int64_t waited = 0; // validations since
 };
 
+/// How fast the steps since the last report were, validations and checkpoints
+/// apart.
+struct SIGNALLLM_API Speed {
+  double tokens_per_second = 0;
+  double step_milliseconds = 0;
+  double flops = 0; // operations a second, of all processes; 0: not known
+  /// `flops` over the peak of the processes' devices; 0: not known.
+  double utilisation = 0;
+};
+
 struct SIGNALLLM_API FitCallbacks {
-  std::function<void(const StepReport&, double tokens_per_second)> on_report;
+  std::function<void(const StepReport&, const Speed&)> on_report;
   std::function<void(int64_t step, const Evaluation&)> on_evaluation;
   std::function<void(int64_t step)> on_checkpoint;
   std::function<void(const Rollback&)> on_rollback;
@@ -75,7 +89,8 @@ struct SIGNALLLM_API FitResult {
 /// Runs a trainer to the end of its steps: reports, validation, checkpoints and
 /// the log, one JSON object a line:
 /// `{"step", "loss", "gradient_norm", "learning_rate", "tokens_per_second",
-/// "seconds"}`, `{"step", "valid_loss", "valid_bits_per_byte"}` and
+/// "step_ms", "tflops", "mfu", "seconds"}` (the two before the last where they
+/// are known), `{"step", "valid_loss", "valid_bits_per_byte"}` and
 /// `{"step", "rollback", "failed_step", "reason"}`. A validation that the step
 /// where the trainer stands should have had, and that is not in the log, is
 /// made up for: the run was stopped before it. The log is also where

@@ -67,6 +67,7 @@ struct SIGNALLLM_API StepReport {
   double gradient_norm = 0; // of the last step, before clipping
   double learning_rate = 0; // of the last step
   int64_t tokens = 0; // since the last report
+  int64_t steps = 0; // likewise
   int64_t skipped = 0; // steps without an update: gradients not finite
   /// The first step since the last report whose loss is not finite or has
   /// diverged, and what is wrong with it; "" if nothing.
