@@ -36,7 +36,7 @@ class CudaFixture : public SeedingFixture {
       return;
     }
     const auto type = got.scalar_type();
-    const double unit = type == torch::kFloat ? 2e-6
+    const double unit = type == torch::kFloat ? 1e-5
         : type == torch::kHalf                ? 1.0 / 1024
                                               : 1.0 / 128;
     const auto apart = (wide(got) - want).abs() / (want.abs() + 0.1);
