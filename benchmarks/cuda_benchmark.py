@@ -2,7 +2,8 @@
 
     python benchmarks/cuda_benchmark.py build/cuda/libsignalllm.so [section ...]
 
-Sections: wavelets, seed, convolution, long, causal, tree; all without one. Medians of CUDA
+Sections: wavelets, seed, convolution, long, causal, tree, taps, heads, relu; all
+without one. Medians of CUDA
 events after warm-up; `graph` is the time of one call among 20 captured in a
 CUDA graph, `eager` the host's time a call. ptwt is timed where it is installed.
 """
@@ -363,10 +364,94 @@ def tree(ops):
                           + f"; apart {apart:.1e}", flush=True)
 
 
+def taps(ops):
+    """Taps of a model's Fourier branch and their gradients; the limit is writing,
+    or reading, the taps once."""
+    channels, count = 384, 16
+    for length in [1024, 8192, 65536]:
+        terms = torch.randn(2 * count + 1, channels, device=DEVICE) / 10
+        decay = torch.linspace(1.4, 12, channels, device=DEVICE)
+        frequency = ((decay - 1.4) / 0.6931).round().clamp(0, 12).exp2()
+        args = terms, decay, frequency
+        k = ops.fourier_taps(*args, length, length)
+        y = torch.empty_like(k)
+        want = ops.fourier_taps(*(t.double() for t in args), length, length)
+        error = ((k - want).abs().max() / want.abs().max()).item()
+        back = ops.fourier_taps_backward(k, *args, length)
+        exact = ops.fourier_taps_backward(k.double(), *(t.double() for t in args), length)
+        errors = [((a - b).norm() / b.norm()).item() for a, b in zip(back, exact)]
+        del want, exact
+        copy, fill = graphed(lambda: y.copy_(k)), graphed(lambda: y.fill_(1.0))
+        read = graphed(lambda: k.sum())
+        forward = graphed(lambda: ops.fourier_taps(*args, length, length))
+        backward = graphed(lambda: ops.fourier_taps_backward(k, *args, length))
+        print(f"taps ({length}, {channels}): copy {copy * 1e3:.1f} us, writing {fill * 1e3:.1f}, "
+              f"summing {read * 1e3:.1f}; forward {forward * 1e3:.1f} us ({forward / fill:.2f} of "
+              f"writing), error {error:.1e}; backward {backward * 1e3:.1f} us ({backward / read:.2f} "
+              f"of summing), errors {errors[0]:.1e}, {errors[1]:.1e}", flush=True)
+
+
+def heads(ops):
+    """Heads of an attention, their norm and rotation; the limit is a copy of all."""
+    def composed(x, count, base, epsilon):
+        batch, length, _ = x.shape
+        size = x.shape[2] // (3 * count)
+        parts = x.view(batch, length, 3, count, size).permute(2, 0, 3, 1, 4).contiguous()
+        pair = parts[:2]
+        if epsilon:
+            pair = torch.nn.functional.rms_norm(pair, (size,), None, epsilon)
+        pairs = torch.arange(0, size, 2, device=DEVICE, dtype=torch.double)
+        angles = torch.arange(length, device=DEVICE).double()[:, None] * base ** (-pairs / size)
+        cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        a, b = pair.chunk(2, -1)
+        return *torch.cat([a * cosine - b * sine, a * sine + b * cosine], -1), parts[2]
+
+    for batch, length, count in [(4, 8192, 2), (4, 8192, 8), (1, 65536, 2)]:
+        for dtype in [torch.bfloat16, torch.float32]:
+            for epsilon in [None, 1e-6]:
+                x = torch.randn(batch, length, 3 * count * 64, device=DEVICE).to(dtype)
+                y = torch.empty_like(x)
+                copy = graphed(lambda: y.copy_(x))
+                g = [t.clone() for t in ops.attention_heads(x, count, 1e4, 0, epsilon)]
+                leaf = x.clone().requires_grad_()
+                forward = graphed(lambda: ops.attention_heads(x, count, 1e4, 0, epsilon))
+                backward = graphed(lambda: ops.attention_heads_backward(
+                    *g, x, 1e4, 0, epsilon))
+                torchs = graphed(lambda: composed(x, count, 1e4, epsilon))
+                both = timed(lambda: torch.autograd.grad(
+                    composed(leaf, count, 1e4, epsilon), leaf, g))
+                own = timed(lambda: torch.autograd.grad(
+                    ops.attention_heads(leaf, count, 1e4, 0, epsilon), leaf, g))
+                print(f"heads {(batch, length, count)} of 64 {name(dtype)} norm {epsilon}: copy "
+                      f"{copy * 1e3:.1f} us, forward {forward * 1e3:.1f} ({forward / copy:.2f} copies), "
+                      f"backward {backward * 1e3:.1f} ({backward / copy:.2f}); torch's forward "
+                      f"{torchs * 1e3:.1f}; both eager {own * 1e3:.0f} us, torch {both * 1e3:.0f}",
+                      flush=True)
+
+
+def relu(ops):
+    """The squared ReLU of a feed-forward; forward is a copy, backward three halves of one."""
+    for dtype in [torch.bfloat16, torch.float32]:
+        x = torch.randn(32768, 2048, device=DEVICE).to(dtype)
+        y = torch.empty_like(x)
+        leaf = x.clone().requires_grad_()
+        copy = graphed(lambda: y.copy_(x))
+        forward = graphed(lambda: ops.squared_relu(x))
+        backward = graphed(lambda: ops.squared_relu_backward(x, x))
+
+        def composed():
+            z = torch.relu(leaf)
+            torch.autograd.grad(z * z, leaf, x)
+
+        print(f"squared_relu (32768, 2048) {name(dtype)}: copy {copy * 1e3:.1f} us, forward "
+              f"{forward * 1e3:.1f} ({forward / copy:.2f} copies), backward {backward * 1e3:.1f} "
+              f"({backward / copy:.2f}); torch's both {timed(composed) * 1e3:.1f}", flush=True)
+
+
 def main():
     torch.ops.load_library(sys.argv[1])
     sections = {"wavelets": wavelets, "seed": seed, "convolution": convolution, "long": long,
-                "causal": causal, "tree": tree}
+                "causal": causal, "tree": tree, "taps": taps, "heads": heads, "relu": relu}
     print(torch.cuda.get_device_name(), torch.__version__)
     for section in sys.argv[2:] or sections:
         sections[section](torch.ops.signalllm)

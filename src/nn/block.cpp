@@ -1,5 +1,7 @@
 #include <signalllm/nn/block.h>
 
+#include <signalllm/ops/layer_norm.h>
+
 #include <ATen/autocast_mode.h>
 
 #include <algorithm>
@@ -31,13 +33,16 @@ WaveletTransformerBlockOptions::WaveletTransformerBlockOptions(
 
 namespace {
 
-/// Under autocast, what both mixers would cast for themselves.
-torch::Tensor cast_once(const torch::Tensor& x) {
+/// Under autocast in its dtype, to which what follows would cast.
+torch::Tensor normed(torch::nn::LayerNormImpl& norm, const torch::Tensor& x) {
   const auto device = x.device().type();
-  return at::autocast::is_autocast_enabled(device) &&
-          x.scalar_type() == at::kFloat
-      ? x.to(at::autocast::get_autocast_dtype(device))
-      : x;
+  const bool cast = at::autocast::is_autocast_enabled(device) &&
+      at::isFloatingType(x.scalar_type()) && x.scalar_type() != at::kDouble;
+  const auto type =
+      cast ? at::autocast::get_autocast_dtype(device) : x.scalar_type();
+  return x.is_cuda()
+      ? ops::layer_norm(x, norm.weight, norm.bias, norm.options.eps(), type)
+      : norm.forward(x).to(type);
 }
 
 /// What the chosen attention does not have would change nothing.
@@ -165,7 +170,7 @@ void WaveletTransformerBlockImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor WaveletTransformerBlockImpl::forward(const torch::Tensor& input) {
-  auto u = cast_once(mixer_norm->forward(input));
+  auto u = normed(*mixer_norm, input);
   torch::Tensor mixed;
   const auto add = [&](auto& mixer) {
     if (mixer) {
@@ -178,7 +183,7 @@ torch::Tensor WaveletTransformerBlockImpl::forward(const torch::Tensor& input) {
   add(fourier);
   auto x = input + dropout->forward(mixed);
   return x +
-      dropout->forward(feed_forward->forward(feed_forward_norm->forward(x)));
+      dropout->forward(feed_forward->forward(normed(*feed_forward_norm, x)));
 }
 
 torch::Tensor WaveletTransformerBlockImpl::forward_incremental(

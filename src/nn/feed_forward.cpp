@@ -207,7 +207,7 @@ torch::Tensor SpectralFeedForwardImpl::finish(
     const torch::Tensor& weight) {
   if (options.activation() == Activation::Gelu) {
     hidden = at::gelu(hidden);
-  } else if (hidden.is_mps()) {
+  } else if (hidden.is_mps() || hidden.is_cuda()) {
     hidden = ops::squared_relu(hidden);
   } else {
     hidden = at::relu(hidden);

@@ -19,18 +19,19 @@ constexpr int64_t kWidest = 128, kLongest = 1024;
 
 /// Attention of queries, keys and values `[B, heads, T, d]`, in one operator
 /// where there is one for it: causal attention is that over a tree of no more
-/// than two windows.
+/// than two windows, where the device has no better one.
 torch::Tensor attend_at_once(
     const torch::Tensor& q,
     const torch::Tensor& k,
     const torch::Tensor& v,
     const WaveletAttentionOptions& options) {
   const auto length = q.size(2);
-  const bool tree = options.window() > 0 && length > 2 * options.window();
-  if (tree) {
+  const bool few = !q.is_cuda() && length <= 2 * options.window();
+  if (options.window() > 0 && !few) {
     return tree_attention(q, k, v, {options.window(), options.opened()});
   }
-  if (options.causal() && q.size(3) <= kWidest && length <= kLongest) {
+  if (q.is_mps() && options.causal() && q.size(3) <= kWidest &&
+      length <= kLongest) {
     const auto half = (length + 3) / 4 * 2; // even
     return std::get<0>(ops::tree_attention(q, k, v, half));
   }
@@ -50,7 +51,7 @@ template <>
 torch::Tensor MPSOptimizedAttentionImpl<WaveletAttentionImpl>::mix(
     const torch::Tensor& projected) {
   const auto filtered = filter->fused(projected);
-  if (!filtered.is_mps()) {
+  if (!filtered.is_mps() && !filtered.is_cuda()) {
     return attend(filtered);
   }
   // Autocast would make it float32.

@@ -3,7 +3,6 @@
 #include "ops/causal_filter.h"
 #include "ops/causal_wavedec.h"
 #include "ops/causal_wavelet_filter.h"
-#include "ops/fourier_taps.h"
 #include "ops/gated_fft_conv.h"
 #include "ops/waverec.h"
 #include "support.h"
@@ -12,7 +11,6 @@
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
 #include <signalllm/ops/fft_conv.h>
-#include <signalllm/ops/fourier_taps.h>
 #include <signalllm/ops/gated_fft_conv.h>
 #include <signalllm/ops/wavedec.h>
 #include <signalllm/ops/waverec.h>
@@ -292,36 +290,6 @@ TEST_F(CudaOps, Convolutions) {
         detail::gated_fft_conv_backward(dg, dx, device(in), dx, dk, dskip),
         composite::gated_fft_conv_backward(g, x, in, x, k, skip));
   });
-}
-
-TEST_F(CudaOps, FourierTaps) {
-  for (const int length : {1, 300, 65536}) {
-    const auto terms = torch::randn({33, 20}, torch::kDouble) / 10;
-    const auto decay = torch::linspace(1.4, 12, 20, torch::kDouble);
-    const auto frequency = torch::linspace(0, 12, 20).floor().exp2();
-    const auto g = torch::randn({length, 20}, torch::kDouble);
-    const auto run = [&](const torch::TensorOptions& options) {
-      const auto w = terms.to(options), d = decay.to(options);
-      const auto s = frequency.to(options);
-      const auto [gw, gd] =
-          detail::fourier_taps_backward(g.to(options), w, d, s, 65536);
-      return std::vector<torch::Tensor>{
-          fourier_taps(w, d, s, length, 65536).to(torch::kDouble).cpu(),
-          gw.to(torch::kDouble).cpu(),
-          gd.to(torch::kDouble).cpu()};
-    };
-    const auto want = run(torch::kDouble);
-    const auto got =
-        run(torch::TensorOptions(torch::kCUDA).dtype(torch::kFloat));
-    EXPECT_LE(
-        test::max_error(got[0], want[0]),
-        1e-6 * want[0].abs().max().item<double>());
-    for (const int i : {1, 2}) {
-      EXPECT_LE(
-          (got[i] - want[i]).norm().item<double>(),
-          1e-5 * want[i].norm().item<double>());
-    }
-  }
 }
 
 /// Lengths whose transform takes two passes, groups of channels that are and

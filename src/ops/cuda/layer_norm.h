@@ -1,0 +1,39 @@
+#pragma once
+
+#include "dtype.h"
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace signalllm::cuda {
+
+inline constexpr int kNormChannels = 1024; // at most, a multiple of 4
+
+/// Rows of `channels`, contiguous and aligned to four values.
+struct LayerNormParams {
+  const void* input = nullptr;
+  const float* weight = nullptr;
+  const float* bias = nullptr; // forward
+  const void* grad = nullptr; // backward, of the result's dtype
+  void* output = nullptr; // backward: the input's gradient
+  /// Backward: shares `[blocks, 2, channels]` of the gradients of weight and
+  /// bias.
+  float* shares = nullptr;
+  int64_t rows = 0;
+  int channels = 4, blocks = 1;
+  float epsilon = 0;
+};
+
+/// Blocks of the backward kernel, which fix the order of its sums.
+int layer_norm_blocks(int64_t rows, int channels);
+/// Whether there are kernels from one dtype to the other.
+bool has_layer_norm(Dtype input, Dtype output);
+
+cudaError_t launch(
+    const LayerNormParams& params,
+    Dtype input,
+    Dtype output,
+    cudaStream_t stream);
+
+} // namespace signalllm::cuda

@@ -1,0 +1,109 @@
+#include "layer_norm.h"
+#include "transform.h"
+
+#include "ops/layer_norm.h"
+
+#include <ATen/Functions.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <torch/library.h>
+
+namespace signalllm::cuda {
+namespace {
+
+using at::Tensor;
+
+/// Whether the kernels take this: otherwise plain ATen.
+bool takes(const Tensor& input, at::ScalarType output) {
+  const auto channels = input.size(-1);
+  const auto rows = input.numel() / channels;
+  return has_layer_norm(dtype_of(input.scalar_type()), dtype_of(output)) &&
+      rows > 0 && rows < int64_t{1} << 31 && channels % 4 == 0 &&
+      channels <= kNormChannels;
+}
+
+Tensor aligned(const Tensor& x) {
+  const auto y = x.contiguous();
+  return reinterpret_cast<uintptr_t>(y.const_data_ptr()) % 16 == 0 ? y
+                                                                   : y.clone();
+}
+
+/// A call's tensors, kept alive, and its parameters.
+struct Call {
+  Tensor input, weight;
+  LayerNormParams p;
+
+  Call(const Tensor& input_, const Tensor& weight_, double epsilon)
+      : input(aligned(input_)), weight(aligned(weight_.to(at::kFloat))) {
+    p.input = input.const_data_ptr();
+    p.weight = weight.const_data_ptr<float>();
+    p.channels = static_cast<int>(input.size(-1));
+    p.rows = input.numel() / p.channels;
+    p.epsilon = static_cast<float>(epsilon);
+  }
+
+  void run(at::ScalarType output) const {
+    C10_CUDA_CHECK(launch(
+        p, dtype_of(input.scalar_type()), dtype_of(output), current_stream()));
+  }
+};
+
+Tensor layer_norm(
+    const Tensor& input,
+    const Tensor& weight,
+    const Tensor& bias,
+    double epsilon,
+    std::optional<at::ScalarType> dtype) {
+  ops::check_layer_norm("layer_norm", input, weight, bias, epsilon, dtype);
+  const auto type = dtype.value_or(input.scalar_type());
+  if (!takes(input, type)) {
+    return ops::composite::layer_norm(input, weight, bias, epsilon, dtype);
+  }
+  const c10::cuda::CUDAGuard guard(input.device());
+  Call call(input, weight, epsilon);
+  const auto b = aligned(bias.to(at::kFloat));
+  auto out = at::empty(input.sizes(), input.options().dtype(type));
+  call.p.bias = b.const_data_ptr<float>();
+  call.p.output = out.mutable_data_ptr();
+  call.run(type);
+  return out;
+}
+
+ops::NormGradients layer_norm_backward(
+    const Tensor& grad,
+    const Tensor& input,
+    const Tensor& weight,
+    double epsilon) {
+  ops::check_layer_norm(
+      "layer_norm_backward", input, weight, weight, epsilon, {});
+  if (grad.sizes() != input.sizes() || grad.device() != input.device() ||
+      !at::isFloatingType(grad.scalar_type()) ||
+      !takes(input, grad.scalar_type())) {
+    return ops::composite::layer_norm_backward(grad, input, weight, epsilon);
+  }
+  const c10::cuda::CUDAGuard guard(input.device());
+  Call call(input, weight, epsilon);
+  const auto g = aligned(grad);
+  auto out = at::empty(input.sizes(), input.options());
+  call.p.blocks = layer_norm_blocks(call.p.rows, call.p.channels);
+  auto shares =
+      at::empty({call.p.blocks, 2, call.p.channels}, call.weight.options());
+  call.p.grad = g.const_data_ptr();
+  call.p.output = out.mutable_data_ptr();
+  call.p.shares = shares.mutable_data_ptr<float>();
+  call.run(grad.scalar_type());
+  // Both without a view of the other.
+  const auto sum = [&](int64_t which) {
+    return shares.select(1, which).sum(0).to(weight.scalar_type());
+  };
+  return {out, sum(0), sum(1)};
+}
+
+} // namespace
+
+TORCH_LIBRARY_IMPL(signalllm, CUDA, m) {
+  m.impl("layer_norm", &layer_norm);
+  m.impl("layer_norm_backward", &layer_norm_backward);
+}
+
+} // namespace signalllm::cuda

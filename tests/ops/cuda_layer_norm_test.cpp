@@ -1,0 +1,115 @@
+// The CUDA kernels of `layer_norm` against the composite path in float64 on the
+// CPU.
+
+#include "ops/cuda_cases.h"
+#include "ops/layer_norm.h"
+
+#include <signalllm/ops/layer_norm.h>
+
+namespace signalllm::ops {
+namespace {
+
+using torch::Tensor;
+
+class CudaLayerNorm : public test::CudaFixture {
+ protected:
+  struct Case {
+    Tensor x, weight, bias, grad;
+
+    Case to(at::TensorOptions options) const {
+      return {
+          x.to(options),
+          weight.to(options),
+          bias.to(options),
+          grad.to(options)};
+    }
+    Tensors run(at::ScalarType type) const {
+      auto [dx, dw, db] = detail::layer_norm_backward(grad, x, weight, 1e-5);
+      return {layer_norm(x, weight, bias, 1e-5, type), dx, dw, db};
+    }
+  };
+  static Case
+  make(at::IntArrayRef sizes, at::ScalarType input, at::ScalarType output) {
+    return {
+        values(sizes, input) + 1,
+        values({sizes.back()}, torch::kFloat),
+        values({sizes.back()}, torch::kFloat),
+        values(sizes, output)};
+  }
+  static void compare(const Case& k) {
+    const auto on = [](const Tensor& t) { return t.to(torch::kCUDA); };
+    const auto type = k.grad.scalar_type();
+    const auto got =
+        Case{on(k.x), on(k.weight), on(k.bias), on(k.grad)}.run(type);
+    const auto want = k.to(torch::kDouble).run(torch::kDouble);
+    EXPECT_EQ(got[0].scalar_type(), type);
+    EXPECT_EQ(got[1].scalar_type(), k.x.scalar_type());
+    expect_rounded(got[0], want[0]);
+    expect_rounded(got[1], want[1]);
+    for (const size_t i : {2, 3}) {
+      EXPECT_LE(
+          test::max_error(wide(got[i]), want[i]),
+          1e-5 * (want[i].abs().max().item<double>() + 1))
+          << i;
+    }
+  }
+};
+
+TEST_F(CudaLayerNorm, AgreesWithFloat64) {
+  for (const auto& [input, output] :
+       {std::pair{torch::kFloat, torch::kFloat},
+        {torch::kFloat, torch::kHalf},
+        {torch::kFloat, torch::kBFloat16},
+        {torch::kHalf, torch::kHalf},
+        {torch::kBFloat16, torch::kBFloat16},
+        {torch::kBFloat16, torch::kFloat}}) {
+    for (const int64_t channels : {4, 36, 128, 132, 256, 512, 516, 1024}) {
+      for (const int64_t rows : {1, 7, 8, 333, 3001}) {
+        SCOPED_TRACE(
+            std::to_string(rows) + " rows of " + std::to_string(channels));
+        compare(make({rows, channels}, input, output));
+      }
+    }
+  }
+}
+
+TEST_F(CudaLayerNorm, WhatNoKernelTakesIsComposite) {
+  compare(make({5, 3}, torch::kFloat, torch::kFloat));
+  compare(make({2, 5, 1028}, torch::kFloat, torch::kBFloat16));
+  compare(make({2, 5, 8}, torch::kDouble, torch::kFloat));
+}
+
+TEST_F(CudaLayerNorm, AnyLayout) {
+  const auto k = make({9, 20, 64}, torch::kFloat, torch::kBFloat16);
+  const auto want = k.to(torch::kDouble).run(torch::kDouble);
+  const auto odd = [](const Tensor& t) {
+    const auto last = t.dim() - 1;
+    return torch::constant_pad_nd(t.to(torch::kCUDA), {1, 2})
+        .slice(last, 1, 1 + t.size(last));
+  };
+  const auto turned = [](const Tensor& t) {
+    return t.to(torch::kCUDA).transpose(0, 2).contiguous().transpose(0, 2);
+  };
+  for (const auto& got :
+       {Case{odd(k.x), odd(k.weight), odd(k.bias), odd(k.grad)},
+        Case{turned(k.x), odd(k.weight), odd(k.bias), turned(k.grad)}}) {
+    const auto results = got.run(torch::kBFloat16);
+    expect_rounded(results[0], want[0]);
+    expect_rounded(results[1], want[1]);
+  }
+  const auto empty = torch::zeros({0, 8}, torch::kCUDA);
+  const auto eight = torch::ones({8}, torch::kCUDA);
+  EXPECT_EQ(layer_norm(empty, eight, eight, 1e-5).numel(), 0);
+  const auto [x, w, b] = detail::layer_norm_backward(empty, empty, eight, 1e-5);
+  EXPECT_EQ(x.numel(), 0);
+  EXPECT_EQ((w + b).abs().sum().item<float>(), 0);
+}
+
+TEST_F(CudaLayerNorm, SameBitsEveryTime) {
+  const auto k =
+      make({5000, 512}, torch::kFloat, torch::kFloat).to(torch::kCUDA);
+  expect_repeated([&] { return k.run(torch::kFloat); });
+}
+
+} // namespace
+} // namespace signalllm::ops
