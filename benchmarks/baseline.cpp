@@ -158,6 +158,9 @@ int run_train(const app::Words& words) {
     return *code;
   }
   app::check(s);
+  TORCH_CHECK(
+      s.patience == 0 && !s.tensorboard,
+      "--patience and --tensorboard are for signalllm train");
   TORCH_CHECK(!s.out.empty(), "--out names the folder of the run");
   const auto device = app::choose_device(s.device);
   app::set_threads(s.threads);

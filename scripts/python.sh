@@ -115,7 +115,7 @@ use_given_python() {
     need_module pywt PyWavelets
     need_module ptwt ptwt
     need_module safetensors safetensors
-    need_module tensorboard 'tensorboard protobuf absl-py packaging'
+    need_module tensorboard 'tensorboard protobuf absl-py'
     need_module pytest 'pytest iniconfig packaging pluggy pygments exceptiongroup tomli'
   fi
   [ -n "$extra" ] || return 0
