@@ -32,7 +32,7 @@ Usage: ./run.sh COMMAND [ARGUMENTS]
   format         format the C++ sources (format --check only looks)
   docs           write the reference of the C++ interface to build/docs/html
   mps-cross [2.15.0]
-                 on Linux: library and program for macOS on Apple's
+                 on Linux: library, program and tests for macOS on Apple's
                  processors, against that torch's wheel (default 2.11.0)
   help           this text
 

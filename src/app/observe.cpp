@@ -9,16 +9,8 @@
 namespace signalllm::app {
 namespace {
 
-/// Stems of the operators with Metal kernels, as in src/ops/mps.
-constexpr std::string_view metal_stems[] = {
-    "causal_filter",
-    "causal_wavedec",
-    "causal_wavelet_filter",
-    "gated_fft_conv",
-    "rms_norm",
-    "squared_relu",
-    "wavedec",
-    "waverec"};
+/// Stems of the operators with Metal kernels, of src/ops/mps/sources.cmake.
+constexpr std::string_view metal_stems[] = {SIGNALLLM_METAL_STEMS};
 
 /// What gives memory or a number and computes nothing.
 constexpr std::string_view idle[] = {

@@ -8,6 +8,7 @@
 #include "ops/fft_conv.h"
 #include "ops/gated_fft_conv.h"
 #include "ops/long_product.h"
+#include "ops/metal.h"
 #include "ops/rms_norm.h"
 
 #include <ATen/OpMathType.h>
@@ -193,8 +194,9 @@ torch::Tensor FourierConvolutionAttentionImpl::normalize(
   // torch's fused norm has no backward kernel for MPS.
   const auto norm = [&](const torch::Tensor& x) {
     return !x.is_mps() ? at::rms_norm(x, {x.size(-1)}, {}, epsilon)
-        : is_twin()    ? ops::rms_norm(x, epsilon)
-                       : ops::composite::rms_norm(x, epsilon);
+        : is_twin() && ops::has_kernels(x)
+        ? ops::rms_norm(x, epsilon)
+        : ops::composite::rms_norm(x, epsilon);
   };
   const auto normal = options.normalize() ? norm(mixed) : mixed;
   return options.dropout() > 0

@@ -7,6 +7,7 @@
 #include <signalllm/ops/tree_attention.h>
 
 #include "nn/dense_attention.h"
+#include "ops/metal.h"
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
@@ -50,6 +51,9 @@ void MPSOptimizedAttentionImpl<WaveletAttentionImpl>::pretty_print(
 template <>
 torch::Tensor MPSOptimizedAttentionImpl<WaveletAttentionImpl>::mix(
     const torch::Tensor& projected) {
+  if (!ops::has_kernels(projected)) {
+    return WaveletAttentionImpl::mix(projected);
+  }
   const auto filtered = filter->fused(projected);
   if (!filtered.is_mps() && !filtered.is_cuda()) {
     return attend(filtered);
@@ -80,6 +84,9 @@ void MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::pretty_print(
 template <>
 torch::Tensor MPSOptimizedAttentionImpl<FourierConvolutionAttentionImpl>::mix(
     const torch::Tensor& projected) {
+  if (!ops::has_kernels(projected)) {
+    return FourierConvolutionAttentionImpl::mix(projected);
+  }
   auto parts = filter->fused_parts(projected, 3);
   auto taps = kernel(projected.size(1));
   auto wide_skip = skip.to(taps.scalar_type());

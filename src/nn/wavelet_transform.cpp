@@ -2,6 +2,7 @@
 
 #include "constants.h"
 #include "ops/causal_wavedec.h"
+#include "ops/metal.h"
 #include "ops/wavedec.h"
 #include "ops/waverec.h"
 #include "text.h"
@@ -172,6 +173,9 @@ void MPSWaveletTransformImpl::pretty_print(std::ostream& stream) const {
 
 std::vector<torch::Tensor> MPSWaveletTransformImpl::forward(
     const torch::Tensor& input) {
+  if (!ops::has_kernels(input)) {
+    return WaveletTransformImpl::forward(input);
+  }
   if (options.causal()) {
     const auto lo = causal_low_pass(synthesis(input.options()).first);
     return ops::causal_wavedec(input, lo, options.level(), options.dim());
@@ -184,7 +188,10 @@ std::vector<torch::Tensor> MPSWaveletTransformImpl::forward(
 torch::Tensor MPSWaveletTransformImpl::inverse(
     const std::vector<torch::Tensor>& coefficients,
     int64_t length) {
-  return invert(coefficients, length, ops::waverec);
+  const bool kernels =
+      coefficients.empty() || ops::has_kernels(coefficients[0]);
+  return invert(
+      coefficients, length, kernels ? ops::waverec : ops::composite::waverec);
 }
 
 } // namespace signalllm

@@ -14,7 +14,6 @@
 
 #include <limits>
 #include <map>
-#include <optional>
 
 namespace signalllm::training {
 
@@ -85,12 +84,13 @@ at::Tensor FusedAdamW::step_flat(const Rate& rate) {
       norm.lt(std::numeric_limits<double>::infinity()); // false for NaN
   const auto not_finite = finite.logical_not();
   const auto applied = finite.to(at::kFloat);
-  const auto scale = options_.clip() > 0
-      ? std::optional(
-            ((norm + 1e-6) / options_.clip()).clamp_min_(1.0).reciprocal_())
-      : std::nullopt;
+  const auto applied_rate = applied * rate;
   if (muon_) {
-    step_muon(norm, finite, applied * rate);
+    step_muon(norm, finite, applied_rate);
+  }
+  at::Tensor divisor;
+  if (options_.clip() > 0) {
+    divisor = (norm + 1e-6).div_(options_.clip()).clamp_min_(1.0);
   }
   const auto step = steps_ + 1;
   for (size_t f = 0; f < flat_.size(); ++f) {
@@ -98,8 +98,8 @@ at::Tensor FusedAdamW::step_flat(const Rate& rate) {
     if (!gradient.defined()) {
       continue;
     }
-    if (scale) {
-      gradient.mul_(*scale);
+    if (divisor.defined()) {
+      gradient.div_(divisor);
     }
     gradient.masked_fill_(not_finite, 0.0);
     const auto before = flat_[f].moments.clone();
@@ -125,7 +125,7 @@ at::Tensor FusedAdamW::step_flat(const Rate& rate) {
           squares,
           /*max_exp_avg_sqs=*/{},
           std::vector<at::Tensor>(parameters.size(), step),
-          applied * rate,
+          applied_rate,
           options_.beta1(),
           options_.beta2(),
           groups_[i].weight_decay,

@@ -1,17 +1,23 @@
-// What the parts of SignalLLM launch on MPS: as they are built, optimized but
-// composed of torch's operators, and optimized with Metal kernels. The program
-// prints the table of docs/mps.md.
+// What the parts of SignalLLM launch on MPS: built of torch's operators alone,
+// as they are built, optimized without Metal, and optimized with it. The
+// program prints the table of docs/mps.md.
 #include "mps/metal_cases.h"
 
 #include <signalllm/nn/model.h>
 #include <signalllm/nn/mps_optimized_attention.h>
 #include <signalllm/nn/wavelet_transform.h>
 #include <signalllm/optimize.h>
+#include <signalllm/training/adamw.h>
 
 #include <torch/nn/functional/loss.h>
 #include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/utils/clip_grad.h>
+#include <torch/optim/adamw.h>
 
+#include <functional>
 #include <iostream>
+#include <memory>
+#include <string>
 
 using namespace signalllm;
 using namespace signalllm::test;
@@ -19,65 +25,90 @@ using namespace signalllm::test;
 namespace {
 
 struct Counts {
-  int64_t forward = 0, backward = 0;
-  int64_t both() const {
-    return forward + backward;
+  int64_t forward = 0, backward = 0, update = 0;
+  int64_t all() const {
+    return forward + backward + update;
+  }
+  std::string cell() const {
+    return std::to_string(forward) + " + " + std::to_string(backward) +
+        (update > 0 ? " + " + std::to_string(update) : "");
   }
 };
 
-std::string table() {
-  std::string out;
+/// Launches of `call`, whose names are printed.
+template <class Call>
+int64_t launches_of(const std::string& what, const Call& call) {
+  const Launches launches;
+  call();
+  std::cout << what << " " << launches.all() << ":";
   for (const auto& [name, count] : host_mps::counters().operators) {
-    out += " " + name + ":" + std::to_string(count);
+    std::cout << " " << name << ":" << count;
   }
-  return out;
+  std::cout << "\n";
+  return launches.all();
 }
 
+/// Makes what happens to a module's gradients.
+using Update = std::function<std::function<void()>(torch::nn::Module&)>;
+
 /// Of a call with gradients of everything it depends on.
-template <class Call>
-Counts count(const char* what, const Call& call) {
+template <class Holder, class Call>
+Counts count(
+    const std::string& what,
+    Holder& module,
+    const Call& call,
+    const Update& update) {
   Counts c;
-  const Launches forward;
-  const auto y = call();
-  c.forward = forward.all();
-  std::cout << what << ", forward " << c.forward << ":" << table() << "\n";
+  at::Tensor y;
+  c.forward = launches_of(what + ", forward", [&] { y = call(module); });
   const auto g = at::randn_like(y);
-  const Launches backward;
-  y.backward(g);
-  c.backward = backward.all();
-  std::cout << what << ", backward " << c.backward << ":" << table() << "\n";
+  c.backward = launches_of(what + ", backward", [&] { y.backward(g); });
+  if (update) {
+    c.update = launches_of(what + ", update", update(*module));
+  }
+  for (auto& parameter : module->parameters()) {
+    parameter.mutable_grad().reset();
+  }
   return c;
 }
 
+/// A part of the table: modules of torch's operators alone, those modules as
+/// they are, optimized without Metal, and with it.
 struct Row {
-  Counts standard, composed, metal;
-};
+  Counts torch, standard, composed, metal;
 
-void print(const char* what, const Row& r) {
-  const auto cells = [](const Counts& c) {
-    return std::to_string(c.forward) + " + " + std::to_string(c.backward);
-  };
-  std::cout << "| " << what << " | " << cells(r.standard) << " | "
-            << cells(r.composed) << " | " << cells(r.metal) << " |\n";
-}
+  /// A third of what the standard modules launch, however they are counted;
+  /// and no more without Metal than they do.
+  void expect_a_third() const {
+    EXPECT_LE(3 * metal.forward, standard.forward);
+    EXPECT_LE(3 * metal.all(), standard.all());
+    EXPECT_LE(standard.all(), torch.all());
+    EXPECT_LE(composed.forward, torch.forward);
+    EXPECT_LE(composed.all(), torch.all());
+  }
+};
 
 /// `make()` twice, one of them optimized; `call` runs what it is given.
 template <class Make, class Call>
-Row row(const char* what, const Make& make, const Call& call) {
+Row row(
+    const char* what,
+    const Make& make,
+    const Call& call,
+    const Update& update = {}) {
   auto standard = make();
   auto optimized = make();
   standard->to(at::kMPS);
   optimize_for_mps(optimized, at::kMPS);
   Row r;
-  r.standard = count("standard", [&] { return call(standard); });
   mps::enable(false);
-  r.composed = count("composed", [&] { return call(optimized); });
+  r.torch = count("torch's operators", standard, call, update);
+  r.composed = count("optimized without Metal", optimized, call, update);
   mps::enable(true);
-  for (auto& parameter : optimized->parameters()) {
-    parameter.mutable_grad().reset();
-  }
-  r.metal = count("with Metal", [&] { return call(optimized); });
-  print(what, r);
+  r.standard = count("standard", standard, call, update);
+  r.metal = count("optimized", optimized, call, update);
+  std::cout << "| " << what << " | " << r.torch.cell() << " | "
+            << r.standard.cell() << " | " << r.composed.cell() << " | "
+            << r.metal.cell() << " |\n";
   return r;
 }
 
@@ -99,7 +130,7 @@ TEST(LaunchesMps, FourierBranchIsAFewKernels) {
   // Two linear maps, the filter, the taps, the convolution and the norm.
   EXPECT_LE(r.metal.forward, 6);
   EXPECT_LE(r.metal.backward, 12);
-  EXPECT_LE(3 * r.metal.both(), r.standard.both());
+  r.expect_a_third();
 }
 
 TEST(LaunchesMps, AttentionIsAFewKernels) {
@@ -117,7 +148,7 @@ TEST(LaunchesMps, AttentionIsAFewKernels) {
     // Two linear maps, the filter, the heads and their attention.
     EXPECT_LE(r.metal.forward, 5);
     EXPECT_LE(r.metal.backward, window > 0 ? 10 : 9);
-    EXPECT_LE(3 * r.metal.both(), r.standard.both());
+    r.expect_a_third();
   }
 }
 
@@ -130,8 +161,7 @@ TEST(LaunchesMps, BlockLaunchesAThird) {
       forward_of(32));
   EXPECT_LE(r.metal.forward, 24);
   EXPECT_LE(r.metal.backward, 44);
-  EXPECT_LE(3 * r.metal.forward, r.standard.forward);
-  EXPECT_LE(3 * r.metal.backward, r.standard.backward);
+  r.expect_a_third();
 }
 
 TEST(LaunchesMps, RoundTripIsFourKernels) {
@@ -147,21 +177,65 @@ TEST(LaunchesMps, RoundTripIsFourKernels) {
         const auto leaf = x.detach().requires_grad_();
         return transform->inverse(transform->forward(leaf), x.size(1));
       });
-  EXPECT_LE(r.metal.both(), 4);
+  EXPECT_LE(r.metal.all(), 4);
+  EXPECT_LE(r.composed.all(), r.torch.all());
 }
 
-TEST(LaunchesMps, ModelLaunchesAThird) {
-  const auto tokens = on_mps(at::randint(17, {2, 41}, at::kLong));
-  const auto r = row(
-      "model of 2 blocks",
-      [] { return SignalLLM(SignalLLMOptions(17).dim(32).layers(2).heads(4)); },
-      [&](SignalLLM& model) {
+/// Two blocks, a batch of 2 with 40 tokens and the loss.
+SignalLLM small_model() {
+  return SignalLLM(SignalLLMOptions(17).dim(32).layers(2).heads(4));
+}
+auto loss_of_tokens() {
+  return
+      [tokens = on_mps(at::randint(17, {2, 41}, at::kLong))](SignalLLM& model) {
         return torch::nn::functional::cross_entropy(
             model->forward(tokens.slice(1, 0, -1)).reshape({-1, 17}),
             tokens.slice(1, 1).reshape({-1}));
-      });
-  EXPECT_LE(3 * r.metal.forward, r.standard.forward);
-  EXPECT_LE(3 * r.metal.backward, r.standard.backward);
+      };
+}
+
+Update stepping(const training::AdamWOptions& options) {
+  return [options](torch::nn::Module& module) {
+    return
+        [optimizer = std::make_shared<training::FusedAdamW>(module, options)] {
+          optimizer->step(1e-3);
+        };
+  };
+}
+
+TEST(LaunchesMps, ModelLaunchesAThird) {
+  row("model of 2 blocks", small_model, loss_of_tokens()).expect_a_third();
+}
+
+TEST(LaunchesMps, TrainingStepLaunchesAThird) {
+  const auto r =
+      row("training step, AdamW",
+          small_model,
+          loss_of_tokens(),
+          stepping(training::AdamWOptions()));
+  EXPECT_LE(r.metal.update, 20);
+  r.expect_a_third();
+}
+
+TEST(LaunchesMps, TrainingStepWithMuonLaunchesLess) {
+  const auto r =
+      row("training step, Muon",
+          small_model,
+          loss_of_tokens(),
+          stepping(training::AdamWOptions().muon(true)));
+  EXPECT_LE(r.metal.update, 240);
+  EXPECT_LT(r.metal.all(), r.standard.all());
+}
+
+TEST(LaunchesMps, TorchsAdamWIsAnOperatorAParameterAndMore) {
+  auto model = small_model();
+  model->to(at::kMPS);
+  loss_of_tokens()(model).backward();
+  const auto launches = launches_of("torch's AdamW and clip", [&] {
+    torch::nn::utils::clip_grad_norm_(model->parameters(), 1.0);
+    torch::optim::AdamW(model->parameters()).step();
+  });
+  EXPECT_GT(launches, static_cast<int64_t>(4 * model->parameters().size()));
 }
 
 } // namespace

@@ -15,6 +15,9 @@ c10::Allocator& allocator();
 /// The same memory as a CPU tensor; other tensors as they are.
 at::Tensor on_cpu(const at::Tensor& tensor);
 
+/// A copy on MPS, with the strides of `cpu`; no copy that is counted.
+at::Tensor to_device(const at::Tensor& cpu);
+
 /// Throws `c10::TypeError` for what MPS has not: float64 and complex128.
 void check_type(c10::ScalarType type);
 

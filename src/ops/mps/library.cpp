@@ -1,5 +1,7 @@
 #include "ops/mps/library.h"
 
+#include "ops/metal.h"
+
 #include <c10/util/Exception.h>
 
 #include <atomic>
@@ -89,6 +91,11 @@ Kernel find(
   }
   return own_library().kernel(full);
 }
+
+[[maybe_unused]] const bool known = [] {
+  ops::set_metal([] { return enabled() && own_library().available(); });
+  return true;
+}();
 
 } // namespace
 

@@ -46,3 +46,9 @@ set(SIGNALLLM_MPS_SOURCES
   "${_mps}/wavedec_kernel.cpp"
   "${_mps}/waverec_kernel.cpp"
 )
+
+# "attention_heads","causal_filter",...: the operators that have kernels.
+set(SIGNALLLM_METAL_STEMS ${SIGNALLLM_MPS_SOURCES})
+list(FILTER SIGNALLLM_METAL_STEMS INCLUDE REGEX "_kernel\\.cpp$")
+list(TRANSFORM SIGNALLLM_METAL_STEMS REPLACE ".*/(.*)_kernel\\.cpp$" "\"\\1\"")
+list(JOIN SIGNALLLM_METAL_STEMS "," SIGNALLLM_METAL_STEMS)
