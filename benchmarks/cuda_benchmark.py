@@ -2,8 +2,8 @@
 
     python benchmarks/cuda_benchmark.py build/cuda/libsignalllm.so [section ...]
 
-Sections: wavelets, seed, convolution, long, causal, tree, taps, heads, relu; all
-without one. Medians of CUDA
+Sections: wavelets, seed, convolution, long, causal, tree, taps, heads, relu, norms;
+all without one. Medians of CUDA
 events after warm-up; `graph` is the time of one call among 20 captured in a
 CUDA graph, `eager` the host's time a call. ptwt is timed where it is installed.
 """
@@ -448,10 +448,44 @@ def relu(ops):
               f"({backward / copy:.2f}); torch's both {timed(composed) * 1e3:.1f}", flush=True)
 
 
+def norms(ops):
+    """A block's norms; forward is a copy, backward three halves of one."""
+    for rows, channels, mixed in [(32768, 512, True), (32768, 512, False), (32768, 384, False)]:
+        dtype = torch.float32 if mixed else torch.bfloat16
+        x = torch.randn(rows, channels, device=DEVICE).to(dtype)
+        weight, bias = torch.ones(channels, device=DEVICE), torch.zeros(channels, device=DEVICE)
+        out = torch.bfloat16
+        y, g = torch.empty_like(x), torch.randn_like(x).to(out)
+        copy = graphed(lambda: y.copy_(x))
+        row = (channels,)
+        w, b = weight.to(dtype), bias.to(dtype)
+        _, mean, rstd = torch.native_layer_norm(x, row, w, b, 1e-5)
+        calls = {
+            "layer_norm": lambda: ops.layer_norm(x, weight, bias, 1e-5, out),
+            "torch's": lambda: torch.nn.functional.layer_norm(x, row, w, b, 1e-5).to(out),
+            "backward": lambda: ops.layer_norm_backward(g, x, weight, 1e-5),
+            "torch's backward": lambda: torch.ops.aten.native_layer_norm_backward(
+                g.to(dtype), x, row, mean, rstd, w, b, [True] * 3),
+        }
+        if not mixed:
+            _, rstd = torch.ops.aten._fused_rms_norm(x, row, None, 1e-6)
+            calls |= {
+                "rms_norm": lambda: ops.rms_norm(x, 1e-6),
+                "torch's rms": lambda: torch.nn.functional.rms_norm(x, row, None, 1e-6),
+                "rms backward": lambda: ops.rms_norm_backward(g, x, 1e-6),
+                "torch's rms backward": lambda: torch.ops.aten._fused_rms_norm_backward(
+                    g, x, row, rstd, None, [True, False]),
+            }
+        times = {key: graphed(call) * 1e3 for key, call in calls.items()}
+        print(f"{(rows, channels)} {name(dtype)} to {name(out)}: copy {copy * 1e3:.1f} us, "
+              + ", ".join(f"{key} {t:.1f}" for key, t in times.items()), flush=True)
+
+
 def main():
     torch.ops.load_library(sys.argv[1])
     sections = {"wavelets": wavelets, "seed": seed, "convolution": convolution, "long": long,
-                "causal": causal, "tree": tree, "taps": taps, "heads": heads, "relu": relu}
+                "causal": causal, "tree": tree, "taps": taps, "heads": heads, "relu": relu,
+                "norms": norms}
     print(torch.cuda.get_device_name(), torch.__version__)
     for section in sys.argv[2:] or sections:
         sections[section](torch.ops.signalllm)

@@ -1,7 +1,8 @@
 // A warp has a row, of which each lane keeps N times four channels, 128 apart,
 // in registers: mean and variance come from there. Backward the warps of a
 // block take rows in turn and keep what weight and bias get from them; warps
-// and then blocks are added in order.
+// and then blocks are added in order. `rms_norm` is the same without a mean to
+// take away, weight and bias.
 
 #include "layer_norm.h"
 #include "vector.cuh"
@@ -71,11 +72,13 @@ struct Row {
     }
     return total(sum) / static_cast<float>(channels);
   }
-  /// Without mean and with variance 1; the factor.
+  /// Without mean, where that is asked, and with power 1; the factor.
   __device__ __forceinline__ float normalize(const LayerNormParams& p) {
-    const float middle =
-        mean(p.channels, [&](int i, int k) { return v[i][k]; });
-    set(p.channels, [&](int i, int k) { return v[i][k] - middle; });
+    if (p.centred) {
+      const float middle =
+          mean(p.channels, [&](int i, int k) { return v[i][k]; });
+      set(p.channels, [&](int i, int k) { return v[i][k] - middle; });
+    }
     const float power =
         mean(p.channels, [&](int i, int k) { return v[i][k] * v[i][k]; });
     const float r = 1 / sqrtf(power + p.epsilon);
@@ -92,14 +95,17 @@ __global__ void __launch_bounds__(32 * kWarps<N>)
   if (row >= p.rows) {
     return;
   }
-  Row<N> x, weight, bias;
+  Row<N> x;
   x.read(static_cast<const T*>(p.input) + row * p.channels, p.channels);
-  weight.read(p.weight, p.channels);
-  bias.read(p.bias, p.channels);
   x.normalize(p);
-  x.set(p.channels, [&](int i, int k) {
-    return x.v[i][k] * weight.v[i][k] + bias.v[i][k];
-  });
+  if (p.weight != nullptr) {
+    Row<N> weight, bias;
+    weight.read(p.weight, p.channels);
+    bias.read(p.bias, p.channels);
+    x.set(p.channels, [&](int i, int k) {
+      return x.v[i][k] * weight.v[i][k] + bias.v[i][k];
+    });
+  }
   x.write(static_cast<Out*>(p.output) + row * p.channels, p.channels);
 }
 
@@ -124,12 +130,13 @@ __device__ void add_warps(
   __syncthreads();
 }
 
-template <class T, class Out, int N>
+template <class T, class Out, int N, bool Weighted>
 __global__ void __launch_bounds__(32 * kWarps<N>)
     norm_backward_kernel(const __grid_constant__ LayerNormParams p) {
-  __shared__ __align__(16) float sums[kWarps<N>][N * 128];
-  Row<N> weight, grad_weight, grad_bias;
-  weight.read(p.weight, p.channels);
+  Row<N> weight, grad_weight, grad_bias; // not there unless weighted
+  if constexpr (Weighted) {
+    weight.read(p.weight, p.channels);
+  }
   grad_weight.set(0, [](int, int) { return 0.f; });
   grad_bias.set(0, [](int, int) { return 0.f; });
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps<N> + threadIdx.y;
@@ -139,15 +146,19 @@ __global__ void __launch_bounds__(32 * kWarps<N>)
     x.read(static_cast<const T*>(p.input) + row * p.channels, p.channels);
     g.read(static_cast<const Out*>(p.grad) + row * p.channels, p.channels);
     const float r = x.normalize(p);
-    grad_weight.set(p.channels, [&](int i, int k) {
-      return grad_weight.v[i][k] + g.v[i][k] * x.v[i][k];
-    });
-    grad_bias.set(p.channels, [&](int i, int k) {
-      return grad_bias.v[i][k] + g.v[i][k];
-    });
-    g.set(p.channels, [&](int i, int k) { return g.v[i][k] * weight.v[i][k]; });
-    const float middle =
-        Row<N>::mean(p.channels, [&](int i, int k) { return g.v[i][k]; });
+    if constexpr (Weighted) {
+      grad_weight.set(p.channels, [&](int i, int k) {
+        return grad_weight.v[i][k] + g.v[i][k] * x.v[i][k];
+      });
+      grad_bias.set(p.channels, [&](int i, int k) {
+        return grad_bias.v[i][k] + g.v[i][k];
+      });
+      g.set(
+          p.channels, [&](int i, int k) { return g.v[i][k] * weight.v[i][k]; });
+    }
+    const float middle = p.centred
+        ? Row<N>::mean(p.channels, [&](int i, int k) { return g.v[i][k]; })
+        : 0.f;
     const float along = Row<N>::mean(
         p.channels, [&](int i, int k) { return g.v[i][k] * x.v[i][k]; });
     g.set(p.channels, [&](int i, int k) {
@@ -155,16 +166,21 @@ __global__ void __launch_bounds__(32 * kWarps<N>)
     });
     g.write(static_cast<T*>(p.output) + row * p.channels, p.channels);
   }
-  float* out = p.shares + static_cast<int64_t>(blockIdx.x) * 2 * p.channels;
-  add_warps<N>(grad_weight, sums, out, p.channels);
-  add_warps<N>(grad_bias, sums, out + p.channels, p.channels);
+  if constexpr (Weighted) {
+    __shared__ __align__(16) float sums[kWarps<N>][N * 128];
+    float* out = p.shares + static_cast<int64_t>(blockIdx.x) * 2 * p.channels;
+    add_warps<N>(grad_weight, sums, out, p.channels);
+    add_warps<N>(grad_bias, sums, out + p.channels, p.channels);
+  }
 }
 
 template <class T, class Out, int N>
 cudaError_t launch_size(const LayerNormParams& p, cudaStream_t stream) {
   const dim3 block(32, kWarps<N>);
   if (p.shares != nullptr) {
-    norm_backward_kernel<T, Out, N><<<p.blocks, block, 0, stream>>>(p);
+    norm_backward_kernel<T, Out, N, true><<<p.blocks, block, 0, stream>>>(p);
+  } else if (p.grad != nullptr) {
+    norm_backward_kernel<T, Out, N, false><<<p.blocks, block, 0, stream>>>(p);
   } else {
     const auto blocks =
         static_cast<unsigned>((p.rows + kWarps<N> - 1) / kWarps<N>);
@@ -183,16 +199,18 @@ cudaError_t launch_types(const LayerNormParams& p, cudaStream_t stream) {
 
 } // namespace
 
-int layer_norm_blocks(int64_t rows, int channels) {
-  constexpr int64_t most = 264; // two for each multiprocessor of an H100
+int layer_norm_blocks(int64_t rows, int channels, bool weighted) {
+  // Two for each multiprocessor of an H100; with nothing to add up, many.
+  const int64_t most = weighted ? 264 : 1 << 20;
   const int warps = channels > 512 ? kWarps<8> : kWarps<4>;
   const int64_t blocks = (rows + warps - 1) / warps;
   return static_cast<int>(blocks < most ? blocks : most);
 }
 
-bool has_layer_norm(Dtype input, Dtype output) {
+bool has_layer_norm(int64_t rows, int64_t channels, Dtype input, Dtype output) {
   return output != Dtype::float64 &&
-      (input == output || input == Dtype::float32);
+      (input == output || input == Dtype::float32) && rows > 0 &&
+      rows < int64_t{1} << 31 && channels % 4 == 0 && channels <= kNormChannels;
 }
 
 cudaError_t launch(

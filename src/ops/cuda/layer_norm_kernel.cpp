@@ -16,10 +16,11 @@ using at::Tensor;
 /// Whether the kernels take this: otherwise plain ATen.
 bool takes(const Tensor& input, at::ScalarType output) {
   const auto channels = input.size(-1);
-  const auto rows = input.numel() / channels;
-  return has_layer_norm(dtype_of(input.scalar_type()), dtype_of(output)) &&
-      rows > 0 && rows < int64_t{1} << 31 && channels % 4 == 0 &&
-      channels <= kNormChannels;
+  return has_layer_norm(
+      input.numel() / channels,
+      channels,
+      dtype_of(input.scalar_type()),
+      dtype_of(output));
 }
 
 Tensor aligned(const Tensor& x) {
@@ -85,7 +86,8 @@ ops::NormGradients layer_norm_backward(
   Call call(input, weight, epsilon);
   const auto g = aligned(grad);
   auto out = at::empty(input.sizes(), input.options());
-  call.p.blocks = layer_norm_blocks(call.p.rows, call.p.channels);
+  call.p.blocks =
+      layer_norm_blocks(call.p.rows, call.p.channels, /*weighted=*/true);
   auto shares =
       at::empty({call.p.blocks, 2, call.p.channels}, call.weight.options());
   call.p.grad = g.const_data_ptr();

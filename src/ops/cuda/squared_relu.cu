@@ -10,32 +10,54 @@ namespace {
 constexpr int kThreads = 256, kEach = 4;
 
 template <class T, int V, bool Backward>
-__device__ __forceinline__ void step(const SquaredReluParams& p, int64_t at) {
+struct Step {
   float x[V], g[V];
-  load<T, V>(static_cast<const T*>(p.input) + at, x);
-  if constexpr (Backward) {
-    load<T, V>(static_cast<const T*>(p.grad) + at, g);
+
+  __device__ __forceinline__ void read(const SquaredReluParams& p, int64_t at) {
+    load<T, V>(static_cast<const T*>(p.input) + at, x);
+    if constexpr (Backward) {
+      load<T, V>(static_cast<const T*>(p.grad) + at, g);
+    }
   }
+  __device__ __forceinline__ void write(
+      const SquaredReluParams& p,
+      int64_t at) {
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
-    const float y = x[v] < 0 ? 0.f : x[v]; // what is not a number stays
-    x[v] = Backward ? 2 * y * g[v] : y * y;
+    for (int v = 0; v < V; ++v) {
+      const float y = x[v] < 0 ? 0.f : x[v]; // what is not a number stays
+      x[v] = Backward ? 2 * y * g[v] : y * y;
+    }
+    store<T, V>(static_cast<T*>(p.output) + at, x);
   }
-  store<T, V>(static_cast<T*>(p.output) + at, x);
-}
+};
 
 template <class T, int V, bool Backward>
 __global__ void relu_kernel(const __grid_constant__ SquaredReluParams p) {
-  const int64_t first =
-      static_cast<int64_t>(blockIdx.x) * kThreads * kEach + threadIdx.x;
+  const int64_t begin = static_cast<int64_t>(blockIdx.x) * kThreads * kEach;
+  const int64_t first = begin + threadIdx.x;
   const int64_t whole = p.size / V;
+  if (begin + kThreads * kEach <= whole) {
+    Step<T, V, Backward> steps[kEach]; // all on their way at once
 #pragma unroll
+    for (int i = 0; i < kEach; ++i) {
+      steps[i].read(p, (first + i * kThreads) * V);
+    }
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {
+      steps[i].write(p, (first + i * kThreads) * V);
+    }
+    return;
+  }
   for (int i = 0; i < kEach; ++i) {
     const int64_t at = first + i * kThreads;
     if (at < whole) {
-      step<T, V, Backward>(p, at * V);
+      Step<T, V, Backward> step;
+      step.read(p, at * V);
+      step.write(p, at * V);
     } else if (V > 1 && at - whole < p.size - whole * V) {
-      step<T, 1, Backward>(p, whole * V + at - whole);
+      Step<T, 1, Backward> step;
+      step.read(p, whole * V + at - whole);
+      step.write(p, whole * V + at - whole);
     }
   }
 }
