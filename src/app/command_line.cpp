@@ -140,8 +140,14 @@ bool CommandLine::given(const std::string& name) const {
 }
 
 std::optional<int> CommandLine::parse(const Words& words) {
-  auto reversed = words; // as CLI11 wants them
-  std::reverse(reversed.begin(), reversed.end());
+  Words reversed; // as CLI11 wants them
+  for (auto word = words.rbegin(); word != words.rend(); ++word) {
+    if (switches_.contains(*word) &&
+        (reversed.empty() || reversed.back().starts_with("--"))) {
+      reversed.emplace_back("true");
+    }
+    reversed.push_back(*word);
+  }
   try {
     app_.parse(reversed);
   } catch (const CLI::CallForHelp&) {

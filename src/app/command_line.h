@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include <optional>
+#include <set>
 #include <string>
 #include <type_traits>
 
@@ -23,7 +24,8 @@ class CommandLine {
       const std::string& summary,
       const std::string& examples);
 
-  /// Adds `--name`, which `SIGNALLLM_NAME` can set as well.
+  /// Adds `--name`, which `SIGNALLLM_NAME` can set as well. Where it is true or
+  /// false, `--name` alone is true.
   template <typename T>
   CLI::Option* add(
       const std::string& group,
@@ -35,7 +37,7 @@ class CommandLine {
                        ->envname(environment_name(name))
                        ->capture_default_str();
     if constexpr (std::is_same_v<T, bool>) {
-      option->expected(0, 1); // --name alone is --name true
+      switches_.insert("--" + name);
     }
     if constexpr (std::is_unsigned_v<T> && !std::is_same_v<T, bool>) {
       // Read as a number without a sign, -1 would become 2^64 - 1.
@@ -70,6 +72,7 @@ class CommandLine {
   static std::string environment_name(const std::string& option);
 
   CLI::App app_;
+  std::set<std::string> switches_;
 };
 
 } // namespace signalllm::app
