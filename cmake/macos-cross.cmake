@@ -20,7 +20,9 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES SIGNALLLM_ZIG)
 # Clang 18 changed the names of constrained templates; the wheels' are older.
 set(_target -target aarch64-macos.14.0 -fclang-abi-compat=17)
 set(CMAKE_C_COMPILER "${SIGNALLLM_ZIG}" cc ${_target})
-set(CMAKE_CXX_COMPILER "${SIGNALLLM_ZIG}" c++ ${_target})
+# macOS's <math.h> takes a part of <float.h>, after which Clang's library takes it
+# for read: so <cfloat> comes first.
+set(CMAKE_CXX_COMPILER "${SIGNALLLM_ZIG}" c++ ${_target} -include cfloat)
 set(CMAKE_INSTALL_NAME_TOOL /bin/true)
 # Archives by zig's own tools, which know Mach-O.
 set(CMAKE_AR "${SIGNALLLM_ZIG}")
