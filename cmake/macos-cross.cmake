@@ -20,7 +20,10 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES SIGNALLLM_ZIG)
 # Clang 18 changed the names of constrained templates; the wheels' are older.
 set(_target -target aarch64-macos.14.0 -fclang-abi-compat=17)
 set(CMAKE_C_COMPILER "${SIGNALLLM_ZIG}" cc ${_target})
-set(CMAKE_CXX_COMPILER "${SIGNALLLM_ZIG}" c++ ${_target})
+# macOS's <math.h> asks Clang's <float.h> for a part of it, after which libc++
+# takes it for read whole, and the other way round. These are its parts.
+set(CMAKE_CXX_COMPILER "${SIGNALLLM_ZIG}" c++ ${_target}
+  -include __float_float.h -include __float_infinity_nan.h)
 set(CMAKE_INSTALL_NAME_TOOL /bin/true)
 # Archives by zig's own tools, which know Mach-O.
 set(CMAKE_AR "${SIGNALLLM_ZIG}")

@@ -48,7 +48,7 @@ mac_test_libraries() {
   local rapidcheck=$tools/rapidcheck-source
   [ ! -e "$tools/prefix/.complete" ] || return 0
   [ -d /usr/src/googletest ] || die "no /usr/src/googletest: apt-get install googletest"
-  mac_library googletest /usr/src/googletest -DCMAKE_CXX_FLAGS="-include cfloat"
+  mac_library googletest /usr/src/googletest
   if [ ! -e "$rapidcheck/CMakeLists.txt" ]; then
     rm -rf "$rapidcheck"
     logged rapidcheck-clone git clone https://github.com/emil-e/rapidcheck "$rapidcheck" &&
