@@ -174,7 +174,8 @@ NormGradients layer_norm_backward(
   };
   return {
       (normal.r * (h - mean(h) - normal.y * mean(h * normal.y)))
-          .to(input.scalar_type()),
+          .to(input.scalar_type())
+          .contiguous(),
       over_rows(g * normal.y),
       over_rows(g)};
 }
@@ -189,7 +190,8 @@ SumAndNorm add_layer_norm(
   check_layer_norm("add_layer_norm", input, weight, bias, epsilon, dtype);
   check_branch(input, branch);
   const auto type = accumulate_type(input.scalar_type());
-  const auto sum = (input.to(type) + branch.to(type)).to(input.scalar_type());
+  const auto sum =
+      (input.to(type) + branch.to(type)).to(input.scalar_type()).contiguous();
   return {sum, layer_norm(sum, weight, bias, epsilon, dtype)};
 }
 
