@@ -3,9 +3,11 @@
 #include <signalllm/ops/layer_norm.h>
 
 #include <ATen/autocast_mode.h>
+#include <c10/core/ScalarType.h>
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace signalllm {
 
@@ -33,16 +35,35 @@ WaveletTransformerBlockOptions::WaveletTransformerBlockOptions(
 
 namespace {
 
-/// Under autocast in its dtype, to which what follows would cast.
-torch::Tensor normed(torch::nn::LayerNormImpl& norm, const torch::Tensor& x) {
+/// Under autocast its dtype, to which what follows a norm would cast.
+at::ScalarType normed_type(const torch::Tensor& x) {
   const auto device = x.device().type();
-  const bool cast = at::autocast::is_autocast_enabled(device) &&
-      at::isFloatingType(x.scalar_type()) && x.scalar_type() != at::kDouble;
-  const auto type =
-      cast ? at::autocast::get_autocast_dtype(device) : x.scalar_type();
+  return at::autocast::is_autocast_enabled(device) &&
+          x.scalar_type() != at::kDouble
+      ? at::autocast::get_autocast_dtype(device)
+      : x.scalar_type();
+}
+
+torch::Tensor normed(torch::nn::LayerNormImpl& norm, const torch::Tensor& x) {
+  const auto type = normed_type(x);
   return x.is_cuda()
       ? ops::layer_norm(x, norm.weight, norm.bias, norm.options.eps(), type)
       : norm.forward(x).to(type);
+}
+
+/// The sum, and that normed.
+std::tuple<torch::Tensor, torch::Tensor> add_normed(
+    torch::nn::LayerNormImpl& norm,
+    const torch::Tensor& x,
+    const torch::Tensor& branch) {
+  if (x.is_cuda() &&
+      at::promoteTypes(x.scalar_type(), branch.scalar_type()) ==
+          x.scalar_type()) {
+    return ops::add_layer_norm(
+        x, branch, norm.weight, norm.bias, norm.options.eps(), normed_type(x));
+  }
+  const auto sum = x + branch;
+  return {sum, normed(norm, sum)};
 }
 
 /// What the chosen attention does not have would change nothing.
@@ -181,9 +202,9 @@ torch::Tensor WaveletTransformerBlockImpl::forward(const torch::Tensor& input) {
   add(attention);
   add(frequency);
   add(fourier);
-  auto x = input + dropout->forward(mixed);
-  return x +
-      dropout->forward(feed_forward->forward(normed(*feed_forward_norm, x)));
+  const auto [x, v] =
+      add_normed(*feed_forward_norm, input, dropout->forward(mixed));
+  return x + dropout->forward(feed_forward->forward(v));
 }
 
 torch::Tensor WaveletTransformerBlockImpl::forward_incremental(

@@ -23,6 +23,32 @@ at::Tensor layer_norm(
   return op.call(input, weight, bias, epsilon, dtype);
 }
 
+SumAndNorm add_layer_norm(
+    const at::Tensor& input,
+    const at::Tensor& branch,
+    const at::Tensor& weight,
+    const at::Tensor& bias,
+    double epsilon,
+    std::optional<at::ScalarType> dtype) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("signalllm::add_layer_norm", "")
+                             .typed<decltype(add_layer_norm)>();
+  return op.call(input, branch, weight, bias, epsilon, dtype);
+}
+
+AddNormGradients detail::add_layer_norm_backward(
+    const at::Tensor& grad_sum,
+    const at::Tensor& grad,
+    const at::Tensor& sum,
+    const at::Tensor& weight,
+    double epsilon) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("signalllm::add_layer_norm_backward", "")
+          .typed<decltype(detail::add_layer_norm_backward)>();
+  return op.call(grad_sum, grad, sum, weight, epsilon);
+}
+
 NormGradients detail::layer_norm_backward(
     const at::Tensor& grad,
     const at::Tensor& input,
@@ -82,6 +108,24 @@ void check_layer_norm(
       "; it must be floating point");
 }
 
+void check_branch(const at::Tensor& input, const at::Tensor& branch) {
+  check_dense("add_layer_norm", "branch", branch);
+  TORCH_CHECK(
+      at::isFloatingType(branch.scalar_type()) &&
+          branch.sym_sizes() == input.sym_sizes() &&
+          branch.device() == input.device(),
+      "add_layer_norm: branch must be a floating point tensor ",
+      input.sym_sizes(),
+      " as input on ",
+      input.device(),
+      ", got ",
+      branch.scalar_type(),
+      " ",
+      branch.sym_sizes(),
+      " on ",
+      branch.device());
+}
+
 namespace composite {
 namespace {
 
@@ -130,9 +174,38 @@ NormGradients layer_norm_backward(
   };
   return {
       (normal.r * (h - mean(h) - normal.y * mean(h * normal.y)))
-          .to(input.scalar_type()),
+          .to(input.scalar_type())
+          .contiguous(),
       over_rows(g * normal.y),
       over_rows(g)};
+}
+
+SumAndNorm add_layer_norm(
+    const at::Tensor& input,
+    const at::Tensor& branch,
+    const at::Tensor& weight,
+    const at::Tensor& bias,
+    double epsilon,
+    std::optional<at::ScalarType> dtype) {
+  check_layer_norm("add_layer_norm", input, weight, bias, epsilon, dtype);
+  check_branch(input, branch);
+  const auto type = accumulate_type(input.scalar_type());
+  const auto sum =
+      (input.to(type) + branch.to(type)).to(input.scalar_type()).contiguous();
+  return {sum, layer_norm(sum, weight, bias, epsilon, dtype)};
+}
+
+AddNormGradients add_layer_norm_backward(
+    const at::Tensor& grad_sum,
+    const at::Tensor& grad,
+    const at::Tensor& sum,
+    const at::Tensor& weight,
+    double epsilon) {
+  const auto type = accumulate_type(sum.scalar_type());
+  const auto [x, w, b] =
+      layer_norm_backward(grad.to(type), sum.to(type), weight, epsilon);
+  const auto both = x + grad_sum.to(type);
+  return {own(both, sum.scalar_type()), own(both, grad.scalar_type()), w, b};
 }
 
 } // namespace composite
@@ -151,6 +224,19 @@ at::Tensor layer_norm_meta(
       input.options().dtype(dtype.value_or(input.scalar_type())));
 }
 
+SumAndNorm add_meta(
+    const at::Tensor& input,
+    const at::Tensor& branch,
+    const at::Tensor& weight,
+    const at::Tensor& bias,
+    double epsilon,
+    std::optional<at::ScalarType> dtype) {
+  check_branch(input, branch);
+  return {
+      at::empty_symint(input.sym_sizes(), input.options()),
+      layer_norm_meta(input, weight, bias, epsilon, dtype)};
+}
+
 NormGradients backward_meta(
     const at::Tensor&,
     const at::Tensor& input,
@@ -160,6 +246,16 @@ NormGradients backward_meta(
     return at::empty_symint(t.sym_sizes(), t.options());
   };
   return {make(input), make(weight), make(weight)};
+}
+
+AddNormGradients add_backward_meta(
+    const at::Tensor& grad_sum,
+    const at::Tensor& grad,
+    const at::Tensor& sum,
+    const at::Tensor& weight,
+    double epsilon) {
+  auto [x, w, b] = backward_meta(grad, sum, weight, epsilon);
+  return {x, at::empty_symint(sum.sym_sizes(), grad.options()), w, b};
 }
 
 } // namespace
@@ -174,16 +270,29 @@ TORCH_LIBRARY_FRAGMENT(signalllm, m) {
       "layer_norm_backward(Tensor grad, Tensor input, Tensor weight, "
       "float epsilon) -> (Tensor, Tensor, Tensor)",
       tags);
+  m.def(
+      "add_layer_norm(Tensor input, Tensor branch, Tensor weight, "
+      "Tensor bias, float epsilon, ScalarType? dtype=None) -> "
+      "(Tensor, Tensor)",
+      tags);
+  m.def(
+      "add_layer_norm_backward(Tensor grad_sum, Tensor grad, Tensor sum, "
+      "Tensor weight, float epsilon) -> (Tensor, Tensor, Tensor, Tensor)",
+      tags);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, CompositeExplicitAutograd, m) {
   m.impl("layer_norm", &composite::layer_norm);
   m.impl("layer_norm_backward", &composite::layer_norm_backward);
+  m.impl("add_layer_norm", &composite::add_layer_norm);
+  m.impl("add_layer_norm_backward", &composite::add_layer_norm_backward);
 }
 
 TORCH_LIBRARY_IMPL(signalllm, Meta, m) {
   m.impl("layer_norm", &layer_norm_meta);
   m.impl("layer_norm_backward", &backward_meta);
+  m.impl("add_layer_norm", &add_meta);
+  m.impl("add_layer_norm_backward", &add_backward_meta);
 }
 
 } // namespace signalllm::ops

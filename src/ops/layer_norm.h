@@ -20,7 +20,13 @@ void check_layer_norm(
     double epsilon,
     std::optional<at::ScalarType> dtype);
 
+void check_branch(const at::Tensor& input, const at::Tensor& branch);
+
 using NormGradients = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
+using SumAndNorm = std::tuple<at::Tensor, at::Tensor>;
+/// Of input, branch, weight and bias.
+using AddNormGradients =
+    std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
 
 namespace detail {
 
@@ -30,6 +36,16 @@ namespace detail {
 NormGradients layer_norm_backward(
     const at::Tensor& grad,
     const at::Tensor& input,
+    const at::Tensor& weight,
+    double epsilon);
+
+/// signalllm::add_layer_norm_backward: those of `layer_norm_backward`, of
+/// `grad` at `sum`, and `grad_sum` for what was added, which are in the dtypes
+/// of `sum` and of `grad`.
+AddNormGradients add_layer_norm_backward(
+    const at::Tensor& grad_sum,
+    const at::Tensor& grad,
+    const at::Tensor& sum,
     const at::Tensor& weight,
     double epsilon);
 
@@ -47,6 +63,19 @@ at::Tensor layer_norm(
 NormGradients layer_norm_backward(
     const at::Tensor& grad,
     const at::Tensor& input,
+    const at::Tensor& weight,
+    double epsilon);
+SumAndNorm add_layer_norm(
+    const at::Tensor& input,
+    const at::Tensor& branch,
+    const at::Tensor& weight,
+    const at::Tensor& bias,
+    double epsilon,
+    std::optional<at::ScalarType> dtype);
+AddNormGradients add_layer_norm_backward(
+    const at::Tensor& grad_sum,
+    const at::Tensor& grad,
+    const at::Tensor& sum,
     const at::Tensor& weight,
     double epsilon);
 

@@ -105,10 +105,47 @@ TEST_F(CudaLayerNorm, AnyLayout) {
   EXPECT_EQ((w + b).abs().sum().item<float>(), 0);
 }
 
+/// The sum is rounded to the input's dtype before it is normed.
+TEST_F(CudaLayerNorm, OfASum) {
+  for (const auto& [input, output] :
+       {std::pair{torch::kFloat, torch::kFloat},
+        {torch::kFloat, torch::kBFloat16},
+        {torch::kHalf, torch::kHalf},
+        {torch::kHalf, torch::kFloat}}) {
+    for (const int64_t channels : {20, 384, 512, 1024, 1028}) {
+      const auto k = make({77, channels}, input, output);
+      const auto branch = values({77, channels}, output);
+      const auto through = values({77, channels}, input);
+      const auto on = [](const Tensor& t) { return t.to(torch::kCUDA); };
+      const auto [sum, normal] = add_layer_norm(
+          on(k.x), on(branch), on(k.weight), on(k.bias), 1e-5, output);
+      EXPECT_TRUE(
+          torch::equal(sum.cpu(), (k.x.to(torch::kFloat) + branch).to(input)));
+      const auto [dx, dbranch, dw, db] = detail::add_layer_norm_backward(
+          on(through), on(k.grad), sum, on(k.weight), 1e-5);
+      auto wanted = k.to(torch::kDouble);
+      wanted.x = wide(sum);
+      const auto want = wanted.run(torch::kDouble);
+      expect_rounded(normal, want[0]);
+      expect_rounded(dx, want[1] + wide(through));
+      expect_rounded(dbranch, want[1] + wide(through));
+      EXPECT_EQ(dx.scalar_type(), input);
+      EXPECT_EQ(dbranch.scalar_type(), output);
+      EXPECT_LE(test::max_error(wide(dw), want[2]), 1e-4);
+      EXPECT_LE(test::max_error(wide(db), want[3]), 1e-4);
+    }
+  }
+}
+
 TEST_F(CudaLayerNorm, SameBitsEveryTime) {
   const auto k =
       make({5000, 512}, torch::kFloat, torch::kFloat).to(torch::kCUDA);
   expect_repeated([&] { return k.run(torch::kFloat); });
+  expect_repeated([&] {
+    auto [x, branch, w, b] =
+        detail::add_layer_norm_backward(k.x, k.grad, k.x, k.weight, 1e-5);
+    return Tensors{x, branch, w, b};
+  });
 }
 
 } // namespace

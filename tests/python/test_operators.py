@@ -83,6 +83,9 @@ CASES = {
         for a in [(), (100.0, 3), (None, 0, 0.1), (100.0, 0, 0.1)]
     ],
     "layer_norm": [(lambda *a: ops.layer_norm(*a, 0.1), lambda: (leaf(2, 3, 4), leaf(4), leaf(4)))],
+    "add_layer_norm": [
+        (lambda *a: ops.add_layer_norm(*a, 0.1), lambda: (leaf(2, 3, 4), leaf(2, 3, 4), leaf(4), leaf(4)))
+    ],
     "rms_norm": [(lambda x: ops.rms_norm(x, 0.1), lambda: (leaf(2, 3, 4),))],
     "squared_relu": [(ops.squared_relu, lambda: (leaf(2, 3, 4),))],
     "gated_fft_conv": [
@@ -148,6 +151,8 @@ def op_samples(requires_grad):
         "fourier_taps_backward": (t(11, 3), t(5, 3), t(3), torch.tensor([1.0, 2.0, 4.0]), 8),
         "layer_norm": (t(2, 9, 3), t(3), t(3), 1e-6, torch.bfloat16),
         "layer_norm_backward": (t(2, 9, 3), t(2, 9, 3), t(3), 1e-6),
+        "add_layer_norm": (t(2, 9, 3), t(2, 9, 3), t(3), t(3), 1e-6),
+        "add_layer_norm_backward": (t(2, 9, 3), t(2, 9, 3), t(2, 9, 3), t(3), 1e-6),
         "rms_norm": (t(2, 9, 3), 1e-6),
         "rms_norm_backward": (t(2, 9, 3), t(2, 9, 3), 1e-6),
         "squared_relu": (t(2, 9, 3),),
@@ -375,6 +380,7 @@ def test_sparse_inputs_are_refused():
         (lambda: ops.fourier_taps(k.to_sparse(), k[0], k[0], 4, 4), "fourier_taps: terms is Sparse"),
         (lambda: ops.tree_attention(four, four.to_sparse(), four, 2), "tree_attention: key is Sparse"),
         (lambda: ops.layer_norm(thin, k[0], k[0], 0.1), "layer_norm: input is Sparse"),
+        (lambda: ops.add_layer_norm(dense, thin, k[0], k[0], 0.1), "add_layer_norm: branch is Sparse"),
         (lambda: ops.rms_norm(thin, 0.1), "rms_norm: input is Sparse"),
         (lambda: ops.squared_relu(thin), "squared_relu: input is Sparse"),
     ]:

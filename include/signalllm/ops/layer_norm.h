@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <tuple>
 
 namespace signalllm::ops {
 
@@ -17,6 +18,17 @@ namespace signalllm::ops {
 /// @param dtype  of the result, floating point; the input's without one
 SIGNALLLM_API at::Tensor layer_norm(
     const at::Tensor& input,
+    const at::Tensor& weight,
+    const at::Tensor& bias,
+    double epsilon,
+    std::optional<at::ScalarType> dtype = std::nullopt);
+
+/// `input + branch`, in the input's dtype, and its `layer_norm`.
+///
+/// @param branch  of the input's shape, floating point
+SIGNALLLM_API std::tuple<at::Tensor, at::Tensor> add_layer_norm(
+    const at::Tensor& input,
+    const at::Tensor& branch,
     const at::Tensor& weight,
     const at::Tensor& bias,
     double epsilon,

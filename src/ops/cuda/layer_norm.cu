@@ -48,6 +48,28 @@ struct Row {
       }
     }
   }
+  /// As `write` and `read` would leave them.
+  template <class T>
+  __device__ __forceinline__ void round() {
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        T value;
+        narrow(v[i][k], value);
+        v[i][k] = widen(value);
+      }
+    }
+  }
+  __device__ __forceinline__ void add(const Row& other) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        v[i][k] += other.v[i][k];
+      }
+    }
+  }
   /// In place of every value `f(i, k)`.
   template <class F>
   __device__ __forceinline__ void set(int channels, const F& f) {
@@ -97,6 +119,14 @@ __global__ void __launch_bounds__(32 * kWarps<N>)
   }
   Row<N> x;
   x.read(static_cast<const T*>(p.input) + row * p.channels, p.channels);
+  if (p.branch != nullptr) {
+    Row<N> branch;
+    branch.read(
+        static_cast<const Out*>(p.branch) + row * p.channels, p.channels);
+    x.add(branch);
+    x.template round<T>();
+    x.write(static_cast<T*>(p.sum) + row * p.channels, p.channels);
+  }
   x.normalize(p);
   if (p.weight != nullptr) {
     Row<N> weight, bias;
@@ -164,6 +194,11 @@ __global__ void __launch_bounds__(32 * kWarps<N>)
     g.set(p.channels, [&](int i, int k) {
       return r * (g.v[i][k] - middle - x.v[i][k] * along);
     });
+    if (p.branch != nullptr) {
+      x.read(static_cast<const T*>(p.sum) + row * p.channels, p.channels);
+      g.add(x);
+      g.write(static_cast<Out*>(p.branch) + row * p.channels, p.channels);
+    }
     g.write(static_cast<T*>(p.output) + row * p.channels, p.channels);
   }
   if constexpr (Weighted) {

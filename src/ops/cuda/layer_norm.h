@@ -16,6 +16,11 @@ struct LayerNormParams {
   const float* weight = nullptr; // null: 1, and no bias
   const float* bias = nullptr; // forward
   const void* grad = nullptr; // backward, of the result's dtype
+  /// Added to the input first, of the result's dtype: the sum goes to `sum`, of
+  /// the input's. Backward the input is that sum; `sum` is its other gradient,
+  /// and `branch` gets a copy of the input's gradient.
+  void* branch = nullptr;
+  void* sum = nullptr;
   void* output = nullptr; // backward: the input's gradient
   /// Backward, with a weight: shares `[blocks, 2, channels]` of the gradients
   /// of weight and bias.

@@ -70,6 +70,70 @@ Tensor layer_norm(
   return out;
 }
 
+ops::SumAndNorm add_layer_norm(
+    const Tensor& input,
+    const Tensor& branch,
+    const Tensor& weight,
+    const Tensor& bias,
+    double epsilon,
+    std::optional<at::ScalarType> dtype) {
+  ops::check_layer_norm("add_layer_norm", input, weight, bias, epsilon, dtype);
+  ops::check_branch(input, branch);
+  const auto type = dtype.value_or(input.scalar_type());
+  if (!takes(input, type) || branch.scalar_type() != type) {
+    return ops::composite::add_layer_norm(
+        input, branch, weight, bias, epsilon, dtype);
+  }
+  const c10::cuda::CUDAGuard guard(input.device());
+  Call call(input, weight, epsilon);
+  const auto b = aligned(bias.to(at::kFloat)), y = aligned(branch);
+  auto sum = at::empty(input.sizes(), input.options());
+  auto out = at::empty(input.sizes(), input.options().dtype(type));
+  call.p.bias = b.const_data_ptr<float>();
+  call.p.branch = const_cast<void*>(y.const_data_ptr());
+  call.p.sum = sum.mutable_data_ptr();
+  call.p.output = out.mutable_data_ptr();
+  call.run(type);
+  return {sum, out};
+}
+
+/// Whether the backward kernel takes this.
+bool takes_back(const Tensor& grad, const Tensor& input) {
+  return grad.sizes() == input.sizes() && grad.device() == input.device() &&
+      at::isFloatingType(grad.scalar_type()) &&
+      takes(input, grad.scalar_type());
+}
+
+/// `sum` and `branch` as in LayerNormParams, or not.
+ops::NormGradients computed(
+    const Tensor& grad,
+    const Tensor& input,
+    const Tensor& weight,
+    double epsilon,
+    const Tensor& sum,
+    const Tensor& branch) {
+  const c10::cuda::CUDAGuard guard(input.device());
+  Call call(input, weight, epsilon);
+  auto& p = call.p;
+  const auto g = aligned(grad);
+  auto out = at::empty(input.sizes(), input.options());
+  p.blocks = layer_norm_blocks(p.rows, p.channels, /*weighted=*/true);
+  auto shares = at::empty({p.blocks, 2, p.channels}, call.weight.options());
+  p.grad = g.const_data_ptr();
+  p.output = out.mutable_data_ptr();
+  p.shares = shares.mutable_data_ptr<float>();
+  if (branch.defined()) {
+    p.branch = branch.mutable_data_ptr();
+    p.sum = const_cast<void*>(sum.const_data_ptr());
+  }
+  call.run(grad.scalar_type());
+  // Neither a view of the other.
+  const auto total = [&](int64_t which) {
+    return shares.select(1, which).sum(0).to(weight.scalar_type());
+  };
+  return {out, total(0), total(1)};
+}
+
 ops::NormGradients layer_norm_backward(
     const Tensor& grad,
     const Tensor& input,
@@ -77,28 +141,29 @@ ops::NormGradients layer_norm_backward(
     double epsilon) {
   ops::check_layer_norm(
       "layer_norm_backward", input, weight, weight, epsilon, {});
-  if (grad.sizes() != input.sizes() || grad.device() != input.device() ||
-      !at::isFloatingType(grad.scalar_type()) ||
-      !takes(input, grad.scalar_type())) {
-    return ops::composite::layer_norm_backward(grad, input, weight, epsilon);
+  return takes_back(grad, input)
+      ? computed(grad, input, weight, epsilon, {}, {})
+      : ops::composite::layer_norm_backward(grad, input, weight, epsilon);
+}
+
+ops::AddNormGradients add_layer_norm_backward(
+    const Tensor& grad_sum,
+    const Tensor& grad,
+    const Tensor& sum,
+    const Tensor& weight,
+    double epsilon) {
+  ops::check_layer_norm(
+      "add_layer_norm_backward", sum, weight, weight, epsilon, {});
+  if (!takes_back(grad, sum) || grad_sum.sizes() != sum.sizes() ||
+      grad_sum.scalar_type() != sum.scalar_type() ||
+      grad_sum.device() != sum.device()) {
+    return ops::composite::add_layer_norm_backward(
+        grad_sum, grad, sum, weight, epsilon);
   }
-  const c10::cuda::CUDAGuard guard(input.device());
-  Call call(input, weight, epsilon);
-  const auto g = aligned(grad);
-  auto out = at::empty(input.sizes(), input.options());
-  call.p.blocks =
-      layer_norm_blocks(call.p.rows, call.p.channels, /*weighted=*/true);
-  auto shares =
-      at::empty({call.p.blocks, 2, call.p.channels}, call.weight.options());
-  call.p.grad = g.const_data_ptr();
-  call.p.output = out.mutable_data_ptr();
-  call.p.shares = shares.mutable_data_ptr<float>();
-  call.run(grad.scalar_type());
-  // Both without a view of the other.
-  const auto sum = [&](int64_t which) {
-    return shares.select(1, which).sum(0).to(weight.scalar_type());
-  };
-  return {out, sum(0), sum(1)};
+  const auto through = aligned(grad_sum);
+  auto branch = at::empty(sum.sizes(), grad.options());
+  auto [x, w, b] = computed(grad, sum, weight, epsilon, through, branch);
+  return {x, branch, w, b};
 }
 
 } // namespace
@@ -106,6 +171,8 @@ ops::NormGradients layer_norm_backward(
 TORCH_LIBRARY_IMPL(signalllm, CUDA, m) {
   m.impl("layer_norm", &layer_norm);
   m.impl("layer_norm_backward", &layer_norm_backward);
+  m.impl("add_layer_norm", &add_layer_norm);
+  m.impl("add_layer_norm_backward", &add_layer_norm_backward);
 }
 
 } // namespace signalllm::cuda
