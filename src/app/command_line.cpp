@@ -143,7 +143,7 @@ std::optional<int> CommandLine::parse(const Words& words) {
   Words reversed; // as CLI11 wants them
   for (auto word = words.rbegin(); word != words.rend(); ++word) {
     if (switches_.contains(*word) &&
-        (reversed.empty() || reversed.back().starts_with("--"))) {
+        (reversed.empty() || reversed.back().starts_with('-'))) {
       reversed.emplace_back("true");
     }
     reversed.push_back(*word);

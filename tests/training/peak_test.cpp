@@ -6,15 +6,15 @@ namespace signalllm::training {
 namespace {
 
 TEST(Peak, IsOfTheNameAndTheType) {
-  EXPECT_EQ(peak_flops("NVIDIA H100 80GB HBM3", true), 989.4e12);
-  EXPECT_EQ(peak_flops("NVIDIA H100 80GB HBM3", false), 66.9e12);
-  EXPECT_EQ(peak_flops("NVIDIA H100 PCIe", true), 756e12);
-  EXPECT_EQ(peak_flops("NVIDIA H200", true), 989.4e12);
-  EXPECT_EQ(peak_flops("NVIDIA A100-SXM4-80GB", true), 311.9e12);
-  EXPECT_EQ(peak_flops("NVIDIA L40S", true), 362e12);
-  EXPECT_EQ(peak_flops("NVIDIA L4", true), 121e12);
-  EXPECT_EQ(peak_flops("NVIDIA GeForce GTX 750", true), 0);
-  EXPECT_EQ(peak_flops("", true), 0);
+  EXPECT_DOUBLE_EQ(peak_flops("NVIDIA H100 80GB HBM3", true), 989.4e12);
+  EXPECT_DOUBLE_EQ(peak_flops("NVIDIA H100 80GB HBM3", false), 66.9e12);
+  EXPECT_DOUBLE_EQ(peak_flops("NVIDIA H100 PCIe", true), 756e12);
+  EXPECT_DOUBLE_EQ(peak_flops("NVIDIA H200", true), 989.4e12);
+  EXPECT_DOUBLE_EQ(peak_flops("NVIDIA A100-SXM4-80GB", true), 311.9e12);
+  EXPECT_DOUBLE_EQ(peak_flops("NVIDIA L40S", true), 362e12);
+  EXPECT_DOUBLE_EQ(peak_flops("NVIDIA L4", true), 121e12);
+  EXPECT_DOUBLE_EQ(peak_flops("NVIDIA GeForce GTX 750", true), 0);
+  EXPECT_DOUBLE_EQ(peak_flops("", true), 0);
 }
 
 TEST(Peak, ADeviceHasTheNameThatWasRegistered) {
