@@ -7,6 +7,7 @@
 #include <string>
 
 #include <stdlib.h>
+#include <unistd.h> // mkdtemp on macOS
 
 namespace signalllm {
 
