@@ -193,10 +193,10 @@ torch::Tensor FourierConvolutionAttentionImpl::normalize(
   constexpr double epsilon = 1e-6;
   // torch's fused norm has no backward kernel for MPS.
   const auto norm = [&](const torch::Tensor& x) {
-    return is_twin() && (x.is_cuda() || ops::has_kernels(x))
-        ? ops::rms_norm(x, epsilon)
-        : x.is_mps() ? ops::composite::rms_norm(x, epsilon)
-                     : at::rms_norm(x, {x.size(-1)}, {}, epsilon);
+    const bool fused = x.is_cuda() || (x.is_mps() && ops::has_kernels(x));
+    return is_twin() && fused ? ops::rms_norm(x, epsilon)
+        : x.is_mps()          ? ops::composite::rms_norm(x, epsilon)
+                              : at::rms_norm(x, {x.size(-1)}, {}, epsilon);
   };
   const auto normal = options.normalize() ? norm(mixed) : mixed;
   return options.dropout() > 0
