@@ -44,8 +44,7 @@ Environment
   SIGNALLLM_PYTHON  a python3 that has torch 2.11 to 2.15: use that torch and
                     leave it as it is (extra tools go to .venv-extra)
   SIGNALLLM_CUDA    auto, on or off: the kernels for NVIDIA's GPUs, built by
-                    themselves where a GPU and torch's CUDA toolkit are, by
-                    `test` where the toolkit is
+                    themselves where a GPU and torch's CUDA toolkit are
   SIGNALLLM_JOBS    compile and test jobs; default: as many as cores and
                     memory (1.5 GB a job) allow
 TEXT

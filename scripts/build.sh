@@ -75,7 +75,7 @@ configure() {
 
 # prepare demo|test
 prepare() {
-  choose_cuda "$1"
+  choose_cuda
   [ -n "${SIGNALLLM_PYTHON:-}" ] || [ -x .venv/bin/python3 ] || base_python=$(find_python)
   install_system "$1"
   if [ -n "${SIGNALLLM_PYTHON:-}" ]; then

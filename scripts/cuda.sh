@@ -16,9 +16,8 @@ find_nvcc() {
 
 have_gpu() { [ -e /dev/nvidiactl ] || [ -e /dev/dxg ]; }
 
-# choose_cuda demo|test: sets `nvcc`, empty where the plug-in is not built. By
-# itself it is for the GPU that is there, and without one so that `test` sees
-# that it compiles; with SIGNALLLM_CUDA=on for another machine's.
+# Sets `nvcc`, empty where the plug-in is not built: by itself it is for the GPU
+# that is there, with SIGNALLLM_CUDA=on for another machine's.
 choose_cuda() {
   nvcc=
   case ${SIGNALLLM_CUDA:-auto} in
@@ -32,7 +31,7 @@ choose_cuda() {
   if [ "${SIGNALLLM_CUDA:-auto}" = on ]; then
     [ -n "$nvcc" ] || die "SIGNALLLM_CUDA=on, and no CUDA toolkit: nvcc is not on PATH, in CUDA_HOME or in /usr/local/cuda"
   elif ! have_gpu; then
-    [ "$1" = test ] || nvcc=
+    nvcc=
   elif [ "$system" = Linux ] && [ -z "$nvcc" ]; then
     say "A GPU and no CUDA toolkit: without nvcc its kernels are torch's, not ours"
   fi
