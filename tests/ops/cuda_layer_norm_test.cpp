@@ -63,7 +63,7 @@ TEST_F(CudaLayerNorm, AgreesWithFloat64) {
         {torch::kHalf, torch::kHalf},
         {torch::kBFloat16, torch::kBFloat16},
         {torch::kBFloat16, torch::kFloat}}) {
-    for (const int64_t channels : {4, 36, 128, 132, 256, 512, 516, 1024}) {
+    for (const int64_t channels : {20, 36, 128, 132, 256, 512, 516, 1024}) {
       for (const int64_t rows : {1, 7, 8, 333, 3001}) {
         SCOPED_TRACE(
             std::to_string(rows) + " rows of " + std::to_string(channels));
