@@ -50,6 +50,25 @@ void expect_same(const Checkpoint& a, const Checkpoint& b) {
   }
 }
 
+TEST(Trainer, WithoutMomentsItBeginsWithNewOnes) {
+  TinyRun run;
+  run.steps(3);
+  const auto moments = [&] {
+    double sum = 0;
+    for (const auto& [name, tensor] : run.trainer.checkpoint().optimizer) {
+      if (name.starts_with("adamw.")) {
+        sum += tensor.abs().sum().item<double>();
+      }
+    }
+    return sum;
+  };
+  EXPECT_GT(moments(), 0);
+  auto imported = run.trainer.checkpoint();
+  imported.optimizer.clear();
+  run.trainer.restore(imported);
+  EXPECT_EQ(moments(), 0);
+}
+
 TEST(Trainer, ResumesBitForBit) {
   const TemporaryFolder folder;
   const RunFolder run(folder.path());
