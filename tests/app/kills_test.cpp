@@ -51,6 +51,8 @@ class AppKills : public testing::Test {
          steps_,
          "--lr",
          lr_,
+         "--min-lr",
+         min_lr_,
          "--dropout",
          "0.1",
          "--evaluate-every",
@@ -125,7 +127,8 @@ class AppKills : public testing::Test {
     expect_same_end(name());
   }
 
-  std::string steps_ = "120", lr_ = "2e-3", evaluate_every_ = "60",
+  std::string steps_ = "120", lr_ = "2e-3", min_lr_ = "1e-4",
+              evaluate_every_ = "60",
               patience_ = "0";
   TemporaryFolder folder_;
   Program program_{folder_.path()};
@@ -138,7 +141,7 @@ TEST_F(AppKills, TwentyKillsCostNothing) {
 
 TEST_F(AppKills, TwentyKillsOfARunThatLosesPatience) {
   steps_ = "1000";
-  lr_ = "0"; // nothing is learned: the first validation stays the best
+  lr_ = min_lr_ = "0"; // nothing is learned: the first validation stays the best
   evaluate_every_ = "30";
   patience_ = "3"; // 60, 90 and 120
   kill_twenty_times("7");
