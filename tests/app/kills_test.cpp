@@ -128,8 +128,7 @@ class AppKills : public testing::Test {
   }
 
   std::string steps_ = "120", lr_ = "2e-3", min_lr_ = "1e-4",
-              evaluate_every_ = "60",
-              patience_ = "0";
+              evaluate_every_ = "60", patience_ = "0";
   TemporaryFolder folder_;
   Program program_{folder_.path()};
   std::mt19937 random_;
@@ -141,7 +140,8 @@ TEST_F(AppKills, TwentyKillsCostNothing) {
 
 TEST_F(AppKills, TwentyKillsOfARunThatLosesPatience) {
   steps_ = "1000";
-  lr_ = min_lr_ = "0"; // nothing is learned: the first validation stays the best
+  lr_ = min_lr_ =
+      "0"; // nothing is learned: the first validation stays the best
   evaluate_every_ = "30";
   patience_ = "3"; // 60, 90 and 120
   kill_twenty_times("7");
