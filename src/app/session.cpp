@@ -109,10 +109,8 @@ void report_damage(const std::vector<std::string>& problems) {
 
 namespace {
 
-training::Checkpoint load_step(
-    const training::RunFolder& folder,
-    int64_t step,
-    bool best) {
+training::Checkpoint
+load_step(const training::RunFolder& folder, int64_t step, bool best) {
   if (step < 0) {
     std::vector<std::string> problems;
     auto checkpoint =
