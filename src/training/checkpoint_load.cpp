@@ -92,8 +92,10 @@ Checkpoint RunFolder::load_best(std::vector<std::string>* problems) const {
         : std::numeric_limits<double>::infinity();
   };
   auto steps = steps_back(*this);
-  std::stable_sort(steps.begin(), steps.end(), [&](auto a, auto b) {
-    return loss_of(a) < loss_of(b);
+  // Of equal losses the first; of what was not judged the newest.
+  std::sort(steps.begin(), steps.end(), [&](auto a, auto b) {
+    const auto of_a = loss_of(a), of_b = loss_of(b);
+    return of_a != of_b ? of_a < of_b : std::isinf(of_a) ? a > b : a < b;
   });
   return load_first(*this, steps, problems);
 }
