@@ -101,7 +101,7 @@ at::Tensor canonical(const at::Tensor& input, const Signal& s) {
 
 at::Tensor own(const at::Tensor& value, at::ScalarType type) {
   const auto out = value.to(type);
-  return out.is_contiguous() && out.storage_offset() == 0 &&
+  return out.is_contiguous() && out.sym_storage_offset() == 0 &&
           !out.is_alias_of(value)
       ? out
       : out.clone(at::MemoryFormat::Contiguous);

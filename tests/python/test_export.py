@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def run(*words):
-    done = subprocess.run([PROGRAM, *words], capture_output=True, text=True)
+    done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -111,7 +111,7 @@ def random_model(vocab, dim, layers, heads, length, terms=16):
             block |= {
                 f"{name}.in_proj.weight": torch.randn(3 * inner, dim) * dim**-0.5,
                 f"{name}.out_proj.weight": torch.randn(dim, inner) * inner**-0.5,
-                f"{name}.filter.taps": torch.randn(3 * inner, 4) * 0.3,
+                f"{name}.filter.taps": torch.randn(3 * inner, 3) * 0.3,
             }
         block |= {
             "fourier.kernel_terms": torch.randn(2 * terms + 1, width) * 0.1,
