@@ -116,7 +116,6 @@ use_given_python() {
     need_module ptwt ptwt
     need_module safetensors safetensors
     need_module tensorboard 'tensorboard protobuf absl-py'
-    need_module tensorboard 'tensorboard protobuf absl-py'
     need_module pytest 'pytest iniconfig packaging pluggy pygments exceptiongroup tomli'
   fi
   [ -n "$extra" ] || return 0
