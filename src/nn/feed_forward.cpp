@@ -2,6 +2,7 @@
 
 #include <signalllm/ops/squared_relu.h>
 
+#include "nn/squared_relu_linear.h"
 #include "ops/long_product.h"
 
 #include <ATen/OpMathType.h>
@@ -205,6 +206,11 @@ torch::Tensor SpectralFeedForwardImpl::forward_incremental(
 torch::Tensor SpectralFeedForwardImpl::finish(
     torch::Tensor hidden,
     const torch::Tensor& weight) {
+  const bool drops = options.dropout() > 0 && is_training();
+  if (options.activation() == Activation::SquaredRelu && hidden.is_cuda() &&
+      !drops) {
+    return squared_relu_linear(hidden, weight.to(hidden.scalar_type()));
+  }
   if (options.activation() == Activation::Gelu) {
     hidden = at::gelu(hidden);
   } else if (hidden.is_mps() || hidden.is_cuda()) {
@@ -213,8 +219,8 @@ torch::Tensor SpectralFeedForwardImpl::finish(
     hidden = at::relu(hidden);
     hidden = hidden * hidden; // a power would be float32 under autocast
   }
-  if (options.dropout() > 0) {
-    hidden = at::dropout(hidden, options.dropout(), is_training());
+  if (drops) {
+    hidden = at::dropout(hidden, options.dropout(), /*train=*/true);
   }
   return ops::linear(hidden, weight);
 }
