@@ -1,4 +1,5 @@
-// Every CUDA kernel against the composite operator in float64 on the CPU.
+// Every CUDA kernel against the composite operator in float64, on the device
+// too, where it takes a tenth of the time.
 
 #include "ops/causal_filter.h"
 #include "ops/causal_wavedec.h"
@@ -34,7 +35,10 @@ class CudaOps : public test::SeedingFixture {
     return std::uniform_int_distribution<int>(low, high)(random_);
   }
   torch::Tensor values(at::IntArrayRef sizes) {
-    return torch::randn(sizes, torch::kDouble).to(type).to(torch::kDouble);
+    return torch::randn(sizes, torch::kDouble)
+        .to(type)
+        .to(torch::kDouble)
+        .to(torch::kCUDA);
   }
   torch::Tensor device(const torch::Tensor& t) const {
     return t.to(type).to(torch::kCUDA);
@@ -54,7 +58,7 @@ class CudaOps : public test::SeedingFixture {
         : type == torch::kHalf                      ? 8e-3
                                                     : 4e-2;
     EXPECT_LE(
-        test::max_error(got.cpu(), want),
+        test::max_error(got.cpu(), want.cpu()),
         tolerance * (want.abs().max().item<double>() + 0.1))
         << type;
   }
