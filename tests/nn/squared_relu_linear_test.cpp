@@ -2,6 +2,8 @@
 
 #include "support.h"
 
+#include <vector>
+
 using namespace signalllm;
 using namespace signalllm::test;
 
@@ -17,7 +19,8 @@ struct SquaredReluLinearTest : SeedingFixture {};
 
 TEST_F(SquaredReluLinearTest, IsTheComposedFunctionToTheSecondDerivative) {
   const auto like = torch::dtype(torch::kDouble).requires_grad(true);
-  for (const at::IntArrayRef shape : {at::IntArrayRef{3, 5, 6}, {4, 6}, {6}}) {
+  for (const auto& shape :
+       std::vector<std::vector<int64_t>>{{3, 5, 6}, {4, 6}, {6}}) {
     const auto x = torch::randn(shape, like);
     const auto w = torch::randn({2, 6}, like);
     const auto y = squared_relu_linear(x, w);
