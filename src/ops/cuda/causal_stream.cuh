@@ -7,7 +7,9 @@
 // Step i makes S_{i+1}[t] = sum_k lo[k] S_i[t - dilation_i k]. Its rows in a
 // thread's registers are the group's; the rows before them come out of the
 // ring. The transposes run backwards in time, so that row t of the forward
-// state meets the k-th row of the window in the gradient of tap k.
+// state meets the k-th row of the window in the gradient of tap k. A step of
+// swt looks ahead by half its filter, so its result stands for rows that are as
+// much earlier: shift_{i+1} = shift_i + dilation_i offset, modulo the length.
 
 #include "causal_stream_thread.cuh"
 
@@ -19,11 +21,18 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
   using Base = CausalStreamThread<T, K, Kind>;
   using Base::add, Base::keep, Base::kFilter, Base::kReversed, Base::live;
   using Base::memory, Base::multiply_add, Base::p, Base::place, Base::R;
-  using Base::stride, Base::tap, Base::tid, Base::V, Base::valid, Base::weight;
+  using Base::tap, Base::tid, Base::V, Base::valid, Base::weight;
   using Base::window, Base::write, Base::zero;
   using typename Base::Params;
   using typename Base::Rows;
   using typename Base::Vector;
+
+  /// Whether the steps read details.
+  static constexpr bool kDetailed =
+      Kind == CausalKind::analysis_transposed || Kind == CausalKind::iswt;
+
+  /// Whether steps of other launches may come before.
+  static constexpr bool kWide = descends(Kind);
 
   float lo[K][V];
   Rows x; // S_i
@@ -48,7 +57,8 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
     return rings > taps ? rings : taps;
   }
   static SIGNALLLM_HD int tables_size(const Params& p) {
-    return kFilter ? (K + p.steps + 2) * kCausalLanes : 0;
+    return has_high(Kind) ? (K + (kFilter ? p.steps + 2 : 0)) * kCausalLanes
+                          : 0;
   }
   static int64_t shared_bytes(const Params& p) {
     const int weights =
@@ -73,11 +83,11 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
       for (int i = 0; kFilter && i < p.steps + 2; ++i) {
         this->put(weight_sum(i), none);
       }
-      along.load(p.states[0], p.steps > 1, place(0), stride, live(0));
+      along.load(p.states[0], p.steps > 1, place(0), live(0));
     }
     ask_input(0);
-    if constexpr (Kind == CausalKind::analysis_transposed) {
-      ahead.load(p.details[0], false, place(0), stride, valid(0));
+    if constexpr (kDetailed) {
+      ahead.load(p.details[0], false, place(0), valid(0));
     }
   }
 
@@ -93,11 +103,11 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
         add(w, extra, x);
       } else {
         CausalRaw<T> rows;
-        rows.load(p.input, true, place(c), stride, valid(c));
+        rows.load(p.input, true, place(c), valid(c));
         rows.get(true, x);
       }
     } else {
-      next.get(kReversed && p.wide_input, x);
+      next.get(kWide && p.wide_input, x);
     }
     if constexpr (Kind == CausalKind::filter) {
       Vector w;
@@ -105,9 +115,8 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
       zero(extra);
       add(w, x, extra);
     }
-    if constexpr (Kind == CausalKind::analysis_transposed) {
-      ahead.get(false, extra);
-      add(-1, extra, x);
+    if constexpr (kDetailed) {
+      take_details(0, c, x);
     }
     keep(p.ring[0], c, x);
     if (c + 1 < this->chunks()) {
@@ -134,16 +143,36 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
     const int dilation = p.dilation[i];
     if constexpr (Kind == CausalKind::analysis) {
       window(p.ring[i], dilation, c, x, low);
-      write(p.details[i], false, c, count, [&](int r, int v) {
+      write(p.details[i], false, place(c), count, [&](int r, int v) {
         return x[r][v] - y[r][v];
       });
-      write(p.states[i], true, c, count, [&](int r, int v) { return y[r][v]; });
     } else if constexpr (Kind == CausalKind::analysis_transposed) {
       window(p.ring[i], dilation, c, x, low);
       add(1, extra, y);
-      if (!top) {
-        ahead.get(false, extra);
-        add(-1, extra, y);
+    } else if constexpr (is_circular(Kind)) {
+      float hi[K][V];
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        tap(k, hi[k]);
+      }
+      if constexpr (Kind == CausalKind::swt) {
+        zero(extra);
+        window(p.ring[i], dilation, c, x, [&](int k, int r, const Vector& s) {
+          low(k, r, s);
+          multiply_add(hi[k], s, extra[r]);
+        });
+        write(
+            p.details[i],
+            false,
+            place(c, p.shift[i + 1]),
+            count,
+            [&](int r, int v) { return extra[r][v]; });
+      } else {
+        const auto high = [&](int k, int r, const Vector& s) {
+          multiply_add(hi[k], s, y[r]);
+        };
+        window(p.ring[i], dilation, c, x, low);
+        window(p.ring[p.steps + i], dilation, c, extra, high);
       }
     } else {
       Vector w;
@@ -167,10 +196,12 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
             weight(p.steps + 1, w);
             add(w, y, extra);
           }
-          write(p.output, p.wide_output, c, count, [&](int r, int v) {
+          write(p.output, p.wide_output, place(c), count, [&](int r, int v) {
             return extra[r][v];
           });
-          write(p.state, true, c, count, [&](int r, int v) { return y[r][v]; });
+          write(p.state, true, place(c), count, [&](int r, int v) {
+            return y[r][v];
+          });
         }
       } else {
         window(p.ring[i], dilation, c, x, low);
@@ -190,12 +221,26 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
         }
       }
     }
+    if constexpr (Kind == CausalKind::analysis || Kind == CausalKind::swt) {
+      const auto at = place(c, p.shift[i + 1]);
+      write(
+          p.states[i], true, at, count, [&](int r, int v) { return y[r][v]; });
+    }
     if (!top) {
-      zero(x);
-      add(1, y, x);
+      if constexpr (kDetailed) {
+        take_details(i + 1, c, y);
+      }
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+#pragma unroll
+        for (int v = 0; v < V; ++v) {
+          x[r][v] = y[r][v];
+        }
+      }
       keep(p.ring[i + 1], c, x);
     } else if (Kind != CausalKind::filter) {
-      write(p.output, p.wide_output, c, count, [&](int r, int v) {
+      const auto at = place(c, p.shift[p.steps]);
+      write(p.output, p.wide_output, at, count, [&](int r, int v) {
         return y[r][v];
       });
     }
@@ -232,13 +277,21 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
   }
 
  private:
+  /// The details of step i that were asked for, `state` its state.
+  SIGNALLLM_HD void take_details(int i, int c, Rows& state) {
+    ahead.get(false, extra);
+    if constexpr (Kind == CausalKind::iswt) {
+      keep(p.ring[p.steps + i], c, extra);
+    } else {
+      add(-1, extra, state);
+    }
+  }
   SIGNALLLM_HD void ask_input(int c) {
     const bool filter = Kind == CausalKind::filter_transposed;
     next.load(
         filter ? p.signal : p.input,
-        kReversed && !filter && p.wide_input,
+        kWide && !filter && p.wide_input,
         place(c),
-        stride,
         valid(c));
   }
   /// What step i's follower reads.
@@ -247,11 +300,11 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
     if (at == this->chunks()) {
       return;
     }
-    if constexpr (Kind == CausalKind::analysis_transposed) {
-      ahead.load(p.details[to], false, place(at), stride, valid(at));
+    if constexpr (kDetailed) {
+      ahead.load(p.details[to], false, place(at, p.shift[to]), valid(at));
     }
     if constexpr (Gradient) {
-      along.load(p.states[to], to + 1 < p.steps, place(at), stride, live(at));
+      along.load(p.states[to], to + 1 < p.steps, place(at), live(at));
     }
   }
 

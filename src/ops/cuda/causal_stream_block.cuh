@@ -49,13 +49,17 @@ struct CausalStreamParams {
   int warm = 0; // chunks before a segment's own
   int steps = 0;
   int dilation[kCausalSteps] = {};
-  /// Of the steps' states, and one of the gradient (filter_transposed).
-  CausalRing ring[kCausalSteps + 1];
+  /// Of the steps' states; then one of the gradient (filter_transposed), or of
+  /// the steps' details (iswt).
+  CausalRing ring[2 * kCausalSteps];
   int groups = 0; // of all rings
+  /// Circular ones: row m of state i stands for row m - shift_i.
+  int shift[kCausalSteps + 1] = {};
+  float scale = 1; // of the taps
   const void* input = nullptr; // S_0
-  bool wide_input = false; // transposed, after steps of other launches
+  bool wide_input = false; // after steps of other launches
   /// analysis: written S_i - S_{i+1} where not null; transposed: read, the
-  /// gradient of it.
+  /// gradient of it. swt: written, iswt: read, the high band.
   void* details[kCausalSteps] = {};
   /// analysis: written S_{i+1} where not null, as sums. For the gradients of
   /// the filters: read, the state that step i's transpose leads to, as sums but
@@ -81,6 +85,23 @@ struct CausalStreamParams {
   }
 };
 
+/// A place in a tensor that goes on row by row, circular ones around.
+template <bool Circular>
+struct CausalCursor {
+  int64_t at;
+  int stride, left, length;
+
+  SIGNALLLM_HD void next() {
+    at += stride;
+    if constexpr (Circular) {
+      if (--left == 0) {
+        at -= static_cast<int64_t>(length) * stride;
+        left = length;
+      }
+    }
+  }
+};
+
 /// The rows of a group as they come from memory, so that they can be asked for
 /// long before they are used.
 template <class T>
@@ -88,17 +109,17 @@ struct CausalRaw {
   static constexpr int V = kCausalVector, R = kCausalRows;
   CausalPack rows[R];
 
-  /// `count` rows from element `at` on, `stride` elements apart; zero beyond.
-  SIGNALLLM_HD void
-  load(const void* from, bool wide, int64_t at, int stride, int count) {
+  /// `count` rows from a place on; zero beyond.
+  template <class Cursor>
+  SIGNALLLM_HD void load(const void* from, bool wide, Cursor at, int count) {
 #pragma unroll
-    for (int r = 0; r < R; ++r, at += stride) {
+    for (int r = 0; r < R; ++r, at.next()) {
       rows[r] = {};
       if (r < count) {
         if (sizeof(T) == sizeof(float) || wide) {
-          fetch<float>(from, at, rows[r]);
+          fetch<float>(from, at.at, rows[r]);
         } else {
-          fetch<T>(from, at, rows[r]);
+          fetch<T>(from, at.at, rows[r]);
         }
       }
     }

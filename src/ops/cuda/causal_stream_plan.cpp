@@ -36,12 +36,16 @@ int plan_causal_stream(
   // Two blocks share a multiprocessor.
   const int room = shared_bytes / 2 - kOtherBytes;
   const int64_t reach = p.filters.taps - 1;
-  const bool reversed = is_transposed(p.kind);
-  // The short dilations together; they come first, or last in the transposes.
+  // How far swt looks ahead, in dilations.
+  const int offset = p.filters.taps / 2 - (p.kind == CausalKind::iswt ? 1 : 0);
+  const bool reversed = descends(p.kind);
+  // The short dilations together; they come first, or last.
   const auto dilation = [&](int i) {
     return dilations[reversed ? count - 1 - i : i];
   };
-  const bool second = p.kind == CausalKind::filter_transposed;
+  // A second ring: of the longest dilation, or for each.
+  const bool once = p.kind == CausalKind::filter_transposed;
+  const bool second = once || p.kind == CausalKind::iswt;
   int64_t rows = 0;
   int groups = 0, steps = 0;
   for (; steps < std::min(count, kCausalSteps); ++steps) {
@@ -50,10 +54,11 @@ int plan_causal_stream(
       break;
     }
     const int more = kCausalGroups + ceil_divide(back, kCausalRows);
-    if ((groups + (second ? 2 : 1) * more) * kGroupBytes > room) {
+    const int all = groups + (second ? 2 : 1) * more;
+    if (all * kGroupBytes > room) {
       break;
     }
-    groups += more;
+    groups = all - (once ? more : 0);
     rows += back;
   }
   p.steps = steps;
@@ -63,14 +68,17 @@ int plan_causal_stream(
     p.dilation[i] = static_cast<int>(d);
     p.ring[i] = ring_of(reach * d, p.groups);
     p.groups += p.ring[i].groups;
+    p.shift[i + 1] = is_circular(p.kind)
+        ? static_cast<int>((p.shift[i] + d * offset) % p.length)
+        : 0;
   }
   if (steps == 0) {
     return 0;
   }
-  if (second) {
-    p.ring[steps] = p.ring[0];
-    p.ring[steps].first = p.groups;
-    p.groups += p.ring[steps].groups;
+  for (int i = 0; second && i < (once ? 1 : steps); ++i) {
+    auto& ring = p.ring[steps + i] = p.ring[i];
+    ring.first = p.groups;
+    p.groups += ring.groups;
   }
   p.channel_tiles = ceil_divide(p.channels, kCausalChannels);
   p.warm = ceil_divide(rows, kCausalChunk);

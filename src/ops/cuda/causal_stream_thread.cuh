@@ -11,6 +11,8 @@ struct CausalStreamThread {
   static constexpr int V = kCausalVector, R = kCausalRows;
   static constexpr bool kFilter = is_filter(Kind);
   static constexpr bool kReversed = is_transposed(Kind);
+  static constexpr bool kCircular = is_circular(Kind);
+  using Cursor = CausalCursor<kCircular>;
   using Params = CausalStreamParams;
   using Vector = float[V];
   using Rows = float[R][V];
@@ -35,7 +37,7 @@ struct CausalStreamThread {
         segment(block / p.channel_tiles % p.segments),
         stride(kReversed ? -p.channels : p.channels) {
     start = segment * p.chunks - p.warm;
-    start = start > 0 ? start : 0;
+    start = start > 0 || kCircular ? start : 0;
     const int64_t batch = block / p.channel_tiles / p.segments;
     base = (batch * p.length + (kReversed ? p.length - 1 : 0)) * p.channels +
         channel;
@@ -50,16 +52,28 @@ struct CausalStreamThread {
   SIGNALLLM_HD int row(int c) const {
     return (start + c) * kCausalChunk + group * R;
   }
-  SIGNALLLM_HD int64_t place(int c) const {
-    return base + static_cast<int64_t>(row(c)) * stride;
+  /// Of that row in a tensor whose rows stand for earlier ones by `shift`.
+  SIGNALLLM_HD Cursor place(int c, int shift = 0) const {
+    int n = row(c) - shift;
+    if (kCircular && (n < 0 || n >= p.length)) {
+      n %= p.length;
+      n += n < 0 ? p.length : 0;
+    }
+    return {
+        base + static_cast<int64_t>(n) * stride,
+        stride,
+        p.length - n,
+        p.length};
   }
-  /// How many of the group's rows there are.
+  /// How many of the group's rows there are to read.
   SIGNALLLM_HD int valid(int c) const {
-    return channel < p.channels ? p.length - row(c) : 0;
+    return channel >= p.channels ? 0 : kCircular ? R : p.length - row(c);
   }
   /// How many of them are the segment's own.
   SIGNALLLM_HD int live(int c) const {
-    return start + c >= segment * p.chunks ? valid(c) : 0;
+    return start + c >= segment * p.chunks && channel < p.channels
+        ? p.length - row(c)
+        : 0;
   }
 
   /// Clears the rings, fills the tables.
@@ -67,8 +81,8 @@ struct CausalStreamThread {
     for (int i = tid; i < p.groups * R * kCausalLanes; i += kCausalThreads) {
       memory[i] = {};
     }
-    const int rows = K + p.steps + 2;
-    for (int i = tid; kFilter && i < rows * kCausalChannels;
+    const int rows = K + (kFilter ? p.steps + 2 : 0);
+    for (int i = tid; has_high(Kind) && i < rows * kCausalChannels;
          i += kCausalThreads) {
       const int j = i / kCausalChannels, c = i % kCausalChannels;
       const int at = channel - lane * V + c;
@@ -89,7 +103,8 @@ struct CausalStreamThread {
   }
   SIGNALLLM_HD float filter(const void* from, int c, int k) const {
     const int row = p.filters.channels > 0 ? c % p.filters.channels : 0;
-    return static_cast<const float*>(from)[row * p.filters.taps + k];
+    const float tap = static_cast<const float*>(from)[row * p.filters.taps + k];
+    return kCircular ? p.scale * tap : tap;
   }
   SIGNALLLM_HD void taps(float (&lo)[K][V]) const {
 #pragma unroll
@@ -140,13 +155,12 @@ struct CausalStreamThread {
   }
   template <class Value>
   SIGNALLLM_HD void
-  write(void* to, bool wide, int c, int count, const Value& value) const {
+  write(void* to, bool wide, Cursor at, int count, const Value& value) const {
     if (to == nullptr) {
       return;
     }
-    int64_t at = place(c);
 #pragma unroll
-    for (int r = 0; r < R; ++r, at += stride) {
+    for (int r = 0; r < R; ++r, at.next()) {
       Vector x;
 #pragma unroll
       for (int v = 0; v < V; ++v) {
@@ -154,9 +168,9 @@ struct CausalStreamThread {
       }
       if (r < count) {
         if (sizeof(T) == sizeof(float) || wide) {
-          store<float, V>(static_cast<float*>(to) + at, x);
+          store<float, V>(static_cast<float*>(to) + at.at, x);
         } else {
-          store<T, V>(static_cast<T*>(to) + at, x);
+          store<T, V>(static_cast<T*>(to) + at.at, x);
         }
       }
     }
