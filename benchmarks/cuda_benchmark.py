@@ -238,18 +238,33 @@ def long(ops):
 
 
 def causal(ops):
-    x = torch.randn(16, 4096, 256, device=DEVICE)
-    y = torch.empty_like(x)
-    lo, hi = torch.randn(256, 4, device=DEVICE) / 2, torch.randn(256, 4, device=DEVICE) / 2
-    weight = torch.randn(256, 7, device=DEVICE)
-    for dtype in [torch.float32, torch.bfloat16]:
-        z, w = x.to(dtype), y.to(dtype)
-        copy = timed(lambda: w.copy_(z))
-        bank = timed(lambda: ops.causal_wavedec(z, lo, 5, 1), 10)
-        filtered = timed(lambda: ops.causal_wavelet_filter(z, lo, hi, weight, 1), 10)
-        print(f"(16, 4096, 256) {name(dtype)}, 5 levels of 4 taps: copy {copy:.4f} ms, "
-              f"causal_wavedec {bank / copy:.1f} copies, causal_wavelet_filter {filtered / copy:.1f}",
-              flush=True)
+    """Causal banks, forward and backward; a copy reads and writes the input once.
+    What has to be read and written: causal_wavedec 3.5 copies, its gradients 7 and
+    more; causal_wavelet_filter one, its gradients 3 and more."""
+    for shape, levels, count in [((16, 4096, 256), 5, 4), ((16, 4096, 256), 5, 8),
+                                 ((16, 4096, 256), 5, 3), ((16, 4096, 256), 8, 4),
+                                 ((1, 262144, 64), 5, 4), ((64, 512, 384), 5, 4)]:
+        x = torch.randn(*shape, device=DEVICE)
+        channels = shape[2]
+        lo, hi = (torch.randn(channels, count, device=DEVICE).clamp(-1, 1) / count for _ in range(2))
+        weight = torch.randn(channels, levels + 2, device=DEVICE)
+        for dtype in [torch.float32, torch.bfloat16]:
+            z = x.to(dtype)
+            y = torch.empty_like(z)
+            copy = timed(lambda: y.copy_(z))
+            c = ops.causal_wavedec(z, lo, levels, 1)
+            times = {
+                "causal_wavedec": lambda: ops.causal_wavedec(z, lo, levels, 1),
+                "to its input": lambda: ops.causal_wavedec_backward_input(c, lo, 1),
+                "both": lambda: ops.causal_wavedec_backward(c, z, lo, 1),
+                "causal_wavelet_filter": lambda: ops.causal_wavelet_filter(z, lo, hi, weight, 1),
+                "to the input": lambda: ops.causal_wavelet_filter_backward_input(
+                    z, lo, hi, weight, 1),
+                "all": lambda: ops.causal_wavelet_filter_backward(z, z, lo, hi, weight, 1),
+            }
+            print(f"{shape} {name(dtype)}, {levels} levels of {count} taps: copy {copy:.4f} ms; copies: "
+                  + ", ".join(f"{key} {timed(call, 10) / copy:.1f}" for key, call in times.items()),
+                  flush=True)
 
 
 class GatheredTree:

@@ -1,19 +1,27 @@
 #pragma once
 
-#include "causal.cuh"
+#include "causal_step.cuh"
+#include "causal_stream.cuh"
 #include "launch.h"
 
 namespace signalllm::cuda {
 
 cudaError_t
-launch(const CausalParams& params, const TileKernel& kernel, cudaStream_t s);
+launch(const CausalStep& step, const TileKernel& kernel, cudaStream_t s);
 
-/// Sets steps, tiles and halos for as many of the `count` dilations as fit in
-/// `capacity` rows of shared memory; at least one does.
-void plan_causal(
+/// float32, float16 and bfloat16 only.
+cudaError_t
+launch(const CausalStreamParams& params, Dtype type, cudaStream_t s);
+
+/// How many of the steps with these dilations one launch of the stream takes,
+/// the first ones, or in a transpose the last, where a multiprocessor has
+/// `shared_bytes`. Fills its rings and segments; kind, filters, length, batch
+/// and channels are set.
+int plan_causal_stream(
     const int64_t* dilations,
     int count,
-    const TileLimits& limits,
-    CausalParams& params);
+    int multiprocessors,
+    int shared_bytes,
+    CausalStreamParams& params);
 
 } // namespace signalllm::cuda

@@ -1,0 +1,13 @@
+#include "causal_stream_launch.cuh"
+#include "causal_stream_pick.h"
+
+namespace signalllm::cuda {
+
+cudaError_t launch_analysis_transposed(
+    const CausalStreamParams& p,
+    Dtype type,
+    cudaStream_t s) {
+  return pick_type<CausalKind::analysis_transposed, false>(p, type, s);
+}
+
+} // namespace signalllm::cuda

@@ -1,0 +1,13 @@
+#include "causal_stream_launch.cuh"
+#include "causal_stream_pick.h"
+
+namespace signalllm::cuda {
+
+cudaError_t launch_filter_gradient(
+    const CausalStreamParams& p,
+    Dtype type,
+    cudaStream_t s) {
+  return pick_type<CausalKind::filter_transposed, true>(p, type, s);
+}
+
+} // namespace signalllm::cuda

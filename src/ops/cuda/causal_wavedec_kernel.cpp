@@ -1,0 +1,168 @@
+#include "causal_run.h"
+
+#include "ops/causal_wavedec.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <torch/library.h>
+
+namespace signalllm::cuda {
+namespace {
+
+std::vector<at::Tensor> causal_wavedec(
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t level,
+    int64_t dim) {
+  const auto s =
+      ops::check_causal_wavedec("causal_wavedec", input, lo, level, dim);
+  if (level == 0 || !takes_causal(s)) {
+    return ops::composite::causal_wavedec(input, lo, level, dim);
+  }
+  const c10::cuda::CUDAGuard guard(input.device());
+  std::vector<at::Tensor> out(level + 1);
+  for (auto& t : out) {
+    t = at::empty(s.sizes, input.options());
+  }
+  const FilterPair f(lo, lo, ops::accumulate_type(input.scalar_type()), false);
+  const CausalRun run{
+      CausalKind::analysis,
+      s,
+      f,
+      input.scalar_type(),
+      causal_dilations(level, false),
+      {out.rbegin(), out.rend() - 1}};
+  run(input.contiguous(), out[0]);
+  return out;
+}
+
+at::Tensor causal_wavedec_backward_input(
+    at::TensorList grads,
+    const at::Tensor& lo,
+    int64_t dim) {
+  const auto s =
+      ops::check_causal_grads("causal_wavedec_backward_input", grads, lo, dim);
+  const auto level = static_cast<int64_t>(grads.size()) - 1;
+  if (level == 0 || !takes_causal(s)) {
+    return ops::composite::causal_wavedec_backward_input(grads, lo, dim);
+  }
+  const c10::cuda::CUDAGuard guard(grads[0].device());
+  auto out = at::empty(s.sizes, grads[0].options());
+  const FilterPair f(lo, lo, ops::accumulate_type(out.scalar_type()), false);
+  const CausalRun run{
+      CausalKind::analysis_transposed,
+      s,
+      f,
+      out.scalar_type(),
+      causal_dilations(level, true),
+      contiguous(grads.slice(1))};
+  run(grads[0].contiguous(), out);
+  return out;
+}
+
+std::tuple<at::Tensor, at::Tensor> wavedec_gradients(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    const ops::Signal& s,
+    bool want_input) {
+  const c10::cuda::CUDAGuard guard(input.device());
+  const auto level = static_cast<int64_t>(grads.size()) - 1;
+  const auto type = input.scalar_type();
+  const auto sum = ops::accumulate_type(type);
+  const FilterPair f(lo, lo, sum, false);
+  auto a = causal_states(input.contiguous(), s, f, level);
+  const auto top = grads[0].contiguous();
+  const auto d = contiguous(grads.slice(1));
+  at::Tensor out;
+  if (want_input) {
+    out = at::empty(s.sizes, grads[0].options());
+  }
+  const CausalRun run{
+      CausalKind::analysis_transposed,
+      s,
+      f,
+      type,
+      causal_dilations(level, true),
+      d};
+  const auto fused = run.gradient(top, out, {a.rbegin(), a.rend()});
+  if (fused.defined()) {
+    return {out, ops::reduce_filter(columns(fused, 0, lo.size(-1)), lo, s)};
+  }
+  // Gradients of a_j: S_{j} = d_{j+1} + lo' (S_{j+1} - d_{j+1}).
+  std::vector<at::Tensor> g{top};
+  if (level > 1) {
+    auto steps = causal_dilations(level, true);
+    steps.pop_back();
+    const CausalRun most{
+        CausalKind::analysis_transposed,
+        s,
+        f,
+        type,
+        steps,
+        {d.begin(), d.end() - 1}};
+    at::Tensor unused;
+    most(top, unused, &g);
+  }
+  at::Tensor sums;
+  const auto view = [&](const at::Tensor& t) {
+    return t.view({s.batch, s.length, s.inner}).to(sum);
+  };
+  for (int64_t j = level - 1; j >= 0; --j) {
+    const auto step = level - 1 - j;
+    const auto part = tap_sums(
+        view(g[step]) - view(d[step]),
+        {},
+        a[j],
+        type,
+        lo.size(-1),
+        s,
+        int64_t{1} << j);
+    sums = sums.defined() ? sums + part : part;
+  }
+  if (want_input) {
+    run(top, out);
+  }
+  return {out, ops::reduce_filter(sums[0], lo, s)};
+}
+
+at::Tensor causal_wavedec_backward_filter(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t dim) {
+  const auto s =
+      ops::check_causal_grads("causal_wavedec_backward_filter", grads, lo, dim);
+  if (grads.size() == 1 || !takes_causal(s)) {
+    return ops::composite::causal_wavedec_backward_filter(
+        grads, input, lo, dim);
+  }
+  return std::get<1>(wavedec_gradients(grads, input, lo, s, false));
+}
+
+std::tuple<at::Tensor, at::Tensor> causal_wavedec_backward(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t dim) {
+  const auto s =
+      ops::check_causal_grads("causal_wavedec_backward", grads, lo, dim);
+  if (grads.size() == 1 || !takes_causal(s)) {
+    return {
+        ops::composite::causal_wavedec_backward_input(grads, lo, dim),
+        ops::composite::causal_wavedec_backward_filter(grads, input, lo, dim)};
+  }
+  return wavedec_gradients(grads, input, lo, s, true);
+}
+
+} // namespace
+
+TORCH_LIBRARY_IMPL(signalllm, CUDA, m) {
+  m.impl("causal_wavedec", &causal_wavedec);
+  m.impl("causal_wavedec_backward_input", &causal_wavedec_backward_input);
+  m.impl("causal_wavedec_backward_filter", &causal_wavedec_backward_filter);
+  m.impl("causal_wavedec_backward", &causal_wavedec_backward);
+}
+
+} // namespace signalllm::cuda
