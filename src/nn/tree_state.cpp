@@ -1,4 +1,5 @@
 #include "nn/tree_attention.h"
+#include "nn/tree_ring.h"
 #include "nn/tree_scores.h"
 
 #include <ATen/Functions.h>
@@ -30,11 +31,7 @@ void reserve(Tensor& rows, int64_t held, int64_t more, const Tensor& like) {
   rows = grown;
 }
 
-Tensor
-held(const Level& level, const Tensor& rows, int64_t begin, int64_t end) {
-  return rows.slice(2, begin - level.first, end - level.first);
-}
-
+/// With nodes opened: all nodes are kept.
 class Stepper {
  public:
   Stepper(TreeAttentionState& state, const TreeAttentionOptions& options)
@@ -74,15 +71,14 @@ class Stepper {
     const auto chunks = length / window_;
     add(0,
         key.slice(2, 0, chunks * window_),
-        value.slice(2, 0, chunks * window_),
-        chunks);
+        value.slice(2, 0, chunks * window_));
     auto keys = key;
     auto values = value;
     for (int64_t level = 1; chunks >> (level - 1) > 0; ++level) {
       const auto fine = (chunks >> (level - 1)) * window_;
       keys = tree::coarser(keys.slice(2, 0, fine));
       values = tree::coarser(values.slice(2, 0, fine));
-      add(level, keys, values, chunks);
+      add(level, keys, values);
     }
     state_.length = chunks * window_;
     if (length > state_.length) {
@@ -116,8 +112,8 @@ class Stepper {
     state_.far = 0;
     const auto see = [&](int64_t level, int64_t begin, int64_t end) {
       const auto& from = state_.levels[static_cast<size_t>(level)];
-      keys.push_back(held(from, from.keys, begin, end));
-      values.push_back(held(from, from.values, begin, end));
+      keys.push_back(from.keys.slice(2, begin, end));
+      values.push_back(from.values.slice(2, begin, end));
       nodes.push_back(at::arange(begin, end, integer));
       bias.push_back(at::full(
           {end - begin},
@@ -142,7 +138,7 @@ class Stepper {
     state_.keys = at::cat(keys, 2);
     state_.values = at::cat(values, 2);
     state_.bias = at::cat(bias).view({1, 1, -1});
-    if (opened_ > 0 && !nodes.empty()) {
+    if (!nodes.empty()) {
       state_.nodes = at::cat(nodes).unsqueeze(0);
     }
   }
@@ -152,24 +148,19 @@ class Stepper {
   void complete(int64_t chunks) {
     auto keys = state_.keys.slice(2, state_.far);
     auto values = state_.values.slice(2, state_.far);
-    add(0, keys, values, chunks);
+    add(0, keys, values);
     for (int64_t level = 1; chunks % (int64_t{1} << (level - 1)) == 0;
          ++level) {
       const auto& fine = state_.levels[static_cast<size_t>(level - 1)];
       const auto end = fine.count;
-      keys = tree::coarser(held(fine, fine.keys, end - window_, end));
-      values = tree::coarser(held(fine, fine.values, end - window_, end));
-      add(level, keys, values, chunks);
+      keys = tree::coarser(fine.keys.slice(2, end - window_, end));
+      values = tree::coarser(fine.values.slice(2, end - window_, end));
+      add(level, keys, values);
     }
   }
 
-  /// Appends nodes to a level after `chunks` chunks and drops those that no
-  /// later position sees.
-  void add(
-      int64_t number,
-      const Tensor& keys,
-      const Tensor& values,
-      int64_t chunks) {
+  /// Appends nodes to a level.
+  void add(int64_t number, const Tensor& keys, const Tensor& values) {
     if (keys.size(2) == 0) {
       return;
     }
@@ -177,34 +168,12 @@ class Stepper {
       state_.levels.resize(static_cast<size_t>(number) + 1);
     }
     auto& level = state_.levels[static_cast<size_t>(number)];
-    const auto needed = opened_ > 0
-        ? int64_t{0}
-        : std::max<int64_t>(0, (chunks >> number) - 1) * window_;
     const auto count = level.count + keys.size(2);
-    const auto kept = std::max(level.first, needed);
-    if (kept >= level.count) { // all of the old ones go
-      level.first = kept;
-      level.keys = keys.slice(2, kept - level.count).clone();
-      level.values = values.slice(2, kept - level.count).clone();
-    } else {
-      append(level, level.keys, keys, kept);
-      append(level, level.values, values, kept);
-      level.first = kept;
-    }
+    reserve(level.keys, level.count, keys.size(2), keys);
+    reserve(level.values, level.count, keys.size(2), values);
+    level.keys.slice(2, level.count, count).copy_(keys);
+    level.values.slice(2, level.count, count).copy_(values);
     level.count = count;
-  }
-
-  void append(
-      const Level& level,
-      Tensor& rows,
-      const Tensor& more,
-      int64_t kept) const {
-    const auto old = level.count - kept;
-    if (kept > level.first) {
-      rows = held(level, rows, kept, level.count).clone();
-    }
-    reserve(rows, old, more.size(2), more);
-    rows.slice(2, old, old + more.size(2)).copy_(more);
   }
 
   tree::Gather gather(Tensor Level::*which) const {
@@ -235,7 +204,7 @@ int64_t TreeAttentionState::bytes() const {
     count(level.keys);
     count(level.values);
   }
-  for (const auto& tensor : {keys, values, bias, nodes}) {
+  for (const auto& tensor : {ring, keys, values, bias, nodes}) {
     count(tensor);
   }
   return sum;
@@ -252,9 +221,18 @@ Tensor tree_attention_incremental(
   const c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
   const at::NoGradGuard no_grad;
   const auto wide = at::toOpMathType(query.scalar_type());
-  Stepper stepper(state, options);
   const auto length = query.size(2);
-  if (state.length == 0 && length > 1) {
+  const bool first = state.length == 0 && length > 1;
+  if (options.opened == 0) {
+    if (!first) {
+      return tree::ring_incremental(
+          query, key, value, state, options.window, wide);
+    }
+    tree::fill_ring(state, key.to(wide), value.to(wide), options.window);
+    return tree_attention(query, key, value, options);
+  }
+  Stepper stepper(state, options);
+  if (first) {
     stepper.remember_many(key.to(wide), value.to(wide));
     return tree_attention(query, key, value, options);
   }

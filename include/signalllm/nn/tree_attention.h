@@ -55,18 +55,26 @@ SIGNALLLM_API at::Tensor tree_attention(
     const at::Tensor& value,
     const TreeAttentionOptions& options = {});
 
-/// What `tree_attention_incremental` remembers.
+/// What `tree_attention_incremental` remembers, in the dtype of accumulation.
 struct SIGNALLLM_API TreeAttentionState {
-  /// Nodes `first` to `count` of a level, `[B, heads, capacity, d]`; level 0
-  /// are the positions of whole chunks.
+  /// `count` nodes of a level, `[B, heads, capacity, d]`; level 0 are the
+  /// positions of whole chunks.
   struct SIGNALLLM_API Level {
     at::Tensor keys, values;
-    int64_t first = 0;
     int64_t count = 0;
   };
 
   /// Positions seen.
   int64_t length = 0;
+
+  /// Keys and values `[2, B, heads, 2 W (J + 1), d]` of the last 2 W nodes of
+  /// the levels 0 to J = floor(log2(length / W)), at least 0: node n of level
+  /// j is in slot 2 W j + n mod 2 W. Written in place; a new one only where a
+  /// level comes in sight, when `length` has doubled.
+  at::Tensor ring;
+
+  // What follows takes its place where nodes are opened.
+
   std::vector<Level> levels;
 
   /// What the current chunk sees: `far` nodes, then its own positions.
@@ -79,8 +87,8 @@ struct SIGNALLLM_API TreeAttentionState {
 };
 
 /// `tree_attention` of the next T positions; an empty state stands at the
-/// start. The state holds O(W log T) keys and values, O(T) where nodes are
-/// opened. Not differentiable.
+/// start. The state holds 2 W keys and values a level, O(W log T), or all of
+/// them where nodes are opened. Not differentiable.
 SIGNALLLM_API at::Tensor tree_attention_incremental(
     const at::Tensor& query,
     const at::Tensor& key,
