@@ -113,8 +113,7 @@ void SignalLLMImpl::check_state(
 }
 
 bool SignalLLMImpl::has_fixed_step() const {
-  return options.attention() == AttentionKind::Wavelet &&
-      options.opened() == 0 && !adaptive_basis;
+  return options.attention() == AttentionKind::Wavelet && !adaptive_basis;
 }
 
 torch::Tensor SignalLLMImpl::forward_incremental(

@@ -96,7 +96,11 @@ torch::Tensor WaveletAttentionImpl::forward_next(
     if (options.window() > 0) {
       tree::make_ring(state.tree, turned.select(0, 1), options.window());
       state.tree.ring.index_copy_(3, position.slot, turned.slice(0, 1));
-      y = tree::attend_ring(turned.select(0, 0), state.tree, position.bias)
+      y = tree::attend_ring(
+              turned.select(0, 0),
+              state.tree,
+              {position.bias, position.nodes},
+              {options.window(), options.opened()})
               .to(type);
     } else {
       turned = turned.to(type);
@@ -151,11 +155,12 @@ void WaveletAttentionImpl::locate(
     position.cosine = position.gain;
   }
   if (window > 0) {
-    const auto levels = state.tree.ring.defined()
-        ? tree::ring_levels(state.tree, window)
-        : int64_t{1};
-    position.slot = position.index.remainder(2 * window);
-    position.bias = tree::ring_bias(position.index, window, levels, like);
+    const auto levels = tree::ring_levels(state.tree, window);
+    const auto seen =
+        tree::sight(position.index, levels, {window, options.opened()}, like);
+    position.slot = tree::slots_of(position.index, levels, window);
+    position.bias = seen.bias;
+    position.nodes = seen.nodes;
   } else if (fixed) {
     position.mask = at::arange(state.keys.size(2), position.index.options())
                         .le(position.index)
@@ -171,8 +176,7 @@ bool WaveletAttentionImpl::advance(
   state.length += positions;
   if (options.window() > 0) {
     state.tree.length += positions;
-    return state.tree.ring.defined() &&
-        tree::advance_ring(state.tree, options.window());
+    return tree::advance_ring(state.tree, {options.window(), options.opened()});
   }
   const bool full = state.keys.defined() && state.keys.size(2) <= state.length;
   if (full) {

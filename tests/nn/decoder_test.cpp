@@ -176,6 +176,7 @@ struct DecoderTest : SeedingFixture {
 TEST_F(DecoderTest, RepeatsWhatForwardComputes) {
   const std::vector<SignalLLMOptions> all{
       small(),
+      small().opened(3),
       small().window(0),
       small().qk_norm(true).attention_filter(FilterKind::Wavelet),
       small().rotary(false).fourier_filter(FilterKind::None),
@@ -206,7 +207,8 @@ TEST_F(DecoderTest, RepeatsTheTwinsToo) {
 
 TEST_F(DecoderTest, GoesOnUnrecordedWhereItMust) {
   for (const auto& options :
-       {small().opened(2), small().adaptive_basis(true)}) {
+       {small().attention(AttentionKind::Frequency).window(0),
+        small().adaptive_basis(true)}) {
     auto model = model_of(options);
     EXPECT_FALSE(model->has_fixed_step());
     const auto x = tokens(1, 80);

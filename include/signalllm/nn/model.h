@@ -177,7 +177,7 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
 
   /// Whether single positions go through tensors of fixed places alone, so
   /// that a `Decoder` can record them: with wavelet attention or none, without
-  /// `opened` and `adaptive_basis`.
+  /// `adaptive_basis`.
   bool has_fixed_step() const;
 
   /// Scalars to train.

@@ -64,7 +64,7 @@ struct SIGNALLLM_API NextPosition {
   /// multiplied with, and with their halves swapped, `[3, 1, 1, 1, head size]`.
   torch::Tensor cosine, sine;
   /// Of a tree: where the position goes, `[1]`, and what it sees.
-  torch::Tensor slot, bias;
+  torch::Tensor slot, bias, nodes;
   /// Of dense attention: the positions of the whole capacity that it sees, or
   /// nothing to attend to the first `length` rows only.
   torch::Tensor mask;
@@ -100,7 +100,7 @@ class SIGNALLLM_API WaveletAttentionImpl
       WaveletAttentionState& state);
 
   /// `forward_incremental` of one position, but for `advance`, which has to
-  /// follow. Reads and writes tensors of `state` in place. Without `opened`.
+  /// follow. Reads and writes tensors of `state` in place.
   virtual torch::Tensor forward_next(
       const torch::Tensor& input,
       WaveletAttentionState& state,
