@@ -2,12 +2,14 @@
 
 #include "app/session.h"
 
+#include <signalllm/nn/decoder.h>
 #include <signalllm/training/trainer.h>
 
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/randint.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/csrc/autograd/profiler_kineto.h>
@@ -15,6 +17,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 namespace signalllm::benchmarks {
@@ -42,34 +46,6 @@ int64_t peak_bytes(c10::Device device) {
   const auto stats = at::accelerator::getDeviceStats(index);
   at::accelerator::resetPeakStats(index);
   return stats.allocated_bytes[0].peak;
-}
-
-int64_t bytes_of(const at::Tensor& t) {
-  return t.defined() ? static_cast<int64_t>(t.nbytes()) : 0;
-}
-
-int64_t bytes_of(const CausalFilterState& state) {
-  int64_t bytes = 0;
-  for (const auto& t : state.history) {
-    bytes += bytes_of(t);
-  }
-  return bytes;
-}
-
-/// What grows or not with the text: without the weights' copies.
-int64_t bytes_of(const SignalLLMState& state) {
-  int64_t bytes = 0;
-  for (const auto& block : state.blocks) {
-    const auto& attention = block.attention;
-    if (attention.keys.defined()) {
-      bytes += bytes_of(attention.keys.slice(2, 0, attention.length)) +
-          bytes_of(attention.values.slice(2, 0, attention.length));
-    }
-    bytes += attention.tree.bytes() + bytes_of(attention.filter) +
-        bytes_of(block.fourier.filter) + bytes_of(block.fourier.real) +
-        bytes_of(block.fourier.imaginary) + bytes_of(block.feed_forward.filter);
-  }
-  return bytes;
 }
 
 /// One step's kernels in Chrome's trace format.
@@ -154,12 +130,48 @@ int run_speed(const app::Words& words) {
   return 0;
 }
 
+namespace {
+
+/// A state that has read `position` random tokens.
+SignalLLMState
+read_text(SignalLLM& model, const app::Settings& s, int64_t position) {
+  const auto like =
+      at::device(model->parameters().front().device()).dtype(at::kLong);
+  auto state = model->make_state(s.batch);
+  for (int64_t at = 0; at < position; at += s.context) {
+    model->forward_incremental(
+        at::randint(256, {s.batch, s.context}, like), state);
+  }
+  return state;
+}
+
+/// Seconds of `count` tokens, each drawn and read back, after a few that set
+/// things up, and record.
+std::vector<double> token_times(Decoder& decoder, int64_t count) {
+  const auto& state = decoder.state();
+  auto next = at::zeros(
+      {state.batch}, at::device(state.embedding.device()).dtype(at::kLong));
+  std::vector<double> times;
+  for (int64_t i = -8; i < count; ++i) {
+    const auto start = Clock::now();
+    next = sample(decoder.step(next), {});
+    next.to(at::kCPU);
+    if (i >= 0) {
+      times.push_back(since(start));
+    }
+  }
+  return times;
+}
+
+} // namespace
+
 int run_generation(const app::Words& words) {
   app::Settings s;
   if (const auto code = parse(
           "generation",
           "Times single tokens after --context of them and after 64 times as "
-          "many.",
+          "many: each step launched part by part, and recorded where the "
+          "device records.",
           words,
           s)) {
     return *code;
@@ -169,35 +181,38 @@ int run_generation(const app::Words& words) {
   const auto device = app::choose_device(s.device);
   at::manual_seed(s.seed);
   auto model = app::make_model(app::model_options(s, 256), device);
+  if (s.precision == "bfloat16") {
+    model->to(at::kBFloat16);
+  }
   model->eval();
   const at::NoGradGuard no_grad;
-  const auto like = at::device(device).dtype(at::kLong);
   for (const int64_t position : {s.context, 64 * s.context}) {
-    auto state = model->make_state(s.batch);
-    for (int64_t at = 0; at < position; at += s.context) {
-      model->forward_incremental(
-          at::randint(256, {s.batch, s.context}, like), state);
+    for (const bool record : {false, true}) {
+      auto state = read_text(model, s, position);
+      const auto bytes = state.bytes();
+      Decoder decoder(*model, std::move(state), record);
+      if (record && !decoder.records()) {
+        continue;
+      }
+      // Two windows of the tree, so that the mean has what their ends cost.
+      const auto times = token_times(
+          decoder, std::max<int64_t>(128, 2 * model->options.window()));
+      fmt::print(
+          "{}\n",
+          Json{
+              {"parameters", model->num_parameters()},
+              {"batch", s.batch},
+              {"precision", s.precision},
+              {"position", position},
+              {"recorded", record},
+              {"ms_a_token", median(times) * 1e3},
+              {"mean_ms_a_token",
+               std::accumulate(times.begin(), times.end(), 0.0) /
+                   static_cast<double>(times.size()) * 1e3},
+              {"state_bytes", bytes}}
+              .dump());
+      std::fflush(stdout);
     }
-    const auto bytes = bytes_of(state);
-    std::vector<double> times;
-    for (int64_t i = 0; i < 100; ++i) {
-      const auto token = at::randint(256, {s.batch, 1}, like);
-      wait(device);
-      const auto start = Clock::now();
-      model->forward_incremental(token, state);
-      wait(device);
-      times.push_back(since(start));
-    }
-    fmt::print(
-        "{}\n",
-        Json{
-            {"parameters", model->num_parameters()},
-            {"batch", s.batch},
-            {"position", position},
-            {"ms_a_token", median(times) * 1e3},
-            {"state_bytes", bytes}}
-            .dump());
-    std::fflush(stdout);
   }
   return 0;
 }

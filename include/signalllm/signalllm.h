@@ -7,6 +7,7 @@
 #include <signalllm/nn/attention.h>
 #include <signalllm/nn/block.h>
 #include <signalllm/nn/causal_filter.h>
+#include <signalllm/nn/decoder.h>
 #include <signalllm/nn/embedding.h>
 #include <signalllm/nn/feed_forward.h>
 #include <signalllm/nn/flops.h>

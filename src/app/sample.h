@@ -4,6 +4,7 @@
 #include <signalllm/nn/model.h>
 
 #include <string>
+#include <vector>
 
 namespace signalllm::app {
 
@@ -13,6 +14,15 @@ void write_sample(
     SignalLLM& model,
     const data::Tokenizer& tokenizer,
     const std::string& prompt,
+    const GenerateOptions& options);
+
+/// Writes several prompts, generated side by side, each with its continuation
+/// and under a line with its number, when all are done. Ctrl-C ends them where
+/// they are.
+void write_samples(
+    SignalLLM& model,
+    const data::Tokenizer& tokenizer,
+    const std::vector<std::string>& prompts,
     const GenerateOptions& options);
 
 } // namespace signalllm::app

@@ -210,20 +210,47 @@ torch::Tensor WaveletTransformerBlockImpl::forward(const torch::Tensor& input) {
 torch::Tensor WaveletTransformerBlockImpl::forward_incremental(
     const torch::Tensor& input,
     WaveletTransformerBlockState& state) {
-  auto u = mixer_norm->forward(input);
-  auto x = input;
+  return continued(input, state, nullptr);
+}
+
+torch::Tensor WaveletTransformerBlockImpl::forward_next(
+    const torch::Tensor& input,
+    WaveletTransformerBlockState& state,
+    const NextPosition& position) {
+  TORCH_CHECK(
+      !frequency,
+      "WaveletTransformerBlock::forward_next: attention=frequency continues a "
+      "sequence by forward_incremental only");
+  return continued(input, state, &position);
+}
+
+bool WaveletTransformerBlockImpl::advance(
+    WaveletTransformerBlockState& state,
+    int64_t positions) const {
+  return attention && attention->advance(state.attention, positions);
+}
+
+torch::Tensor WaveletTransformerBlockImpl::continued(
+    const torch::Tensor& input,
+    WaveletTransformerBlockState& state,
+    const NextPosition* position) {
+  const auto u = normed(*mixer_norm, input);
+  torch::Tensor mixed;
+  const auto add = [&](const torch::Tensor& y) {
+    mixed = mixed.defined() ? mixed + y : y;
+  };
   if (attention) {
-    x = x + attention->forward_incremental(u, state.attention);
+    add(position ? attention->forward_next(u, state.attention, *position)
+                 : attention->forward_incremental(u, state.attention));
   }
   if (frequency) {
-    x = x + frequency->forward_incremental(u, state.frequency);
+    add(frequency->forward_incremental(u, state.frequency));
   }
   if (fourier) {
-    x = x + fourier->forward_incremental(u, state.fourier);
+    add(fourier->forward_incremental(u, state.fourier));
   }
-  return x +
-      feed_forward->forward_incremental(
-          feed_forward_norm->forward(x), state.feed_forward);
+  const auto [x, v] = add_normed(*feed_forward_norm, input, mixed);
+  return x + feed_forward->forward_incremental(v, state.feed_forward);
 }
 
 } // namespace signalllm

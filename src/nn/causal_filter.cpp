@@ -10,6 +10,7 @@
 #include <ATen/OpMathType.h>
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/zeros.h>
 
 #include <numbers>
@@ -196,38 +197,67 @@ torch::Tensor CausalFilterImpl::forward_incremental(
   if (options.kind() == FilterKind::None) {
     return input;
   }
-  const auto wide = at::toOpMathType(input.scalar_type());
-  const auto like = input.options().dtype(wide);
-  const auto length = input.size(1);
-  const auto x = input.to(wide);
-  // What `level` sees: its past, then `now`. Keeps the new past.
-  const auto with_past =
-      [&](size_t level, int64_t count, const at::Tensor& now) {
-        if (state.history.size() <= level) {
-          state.history.push_back(
-              at::zeros({input.size(0), count, options.channels()}, like));
-        }
-        auto all = at::cat({state.history[level], now}, 1);
-        state.history[level] = all.slice(1, all.size(1) - count).detach();
-        return all;
-      };
-  if (options.kind() == FilterKind::Short) {
-    const auto all = with_past(0, options.taps() - 1, x);
-    return dilated(all, taps.to(wide), 1, length).to(input.scalar_type());
+  const auto x = input.to(at::toOpMathType(input.scalar_type()));
+  const auto y = options.kind() == FilterKind::Short
+      ? short_incremental(x, state)
+      : wavelet_incremental(x, state);
+  return y.to(input.scalar_type());
+}
+
+torch::Tensor CausalFilterImpl::short_incremental(
+    const torch::Tensor& x,
+    CausalFilterState& state) const {
+  const auto past = options.taps() - 1;
+  if (state.history.empty()) {
+    state.weights = {taps.detach().to(x.scalar_type()).t().contiguous()};
+    state.history = {at::zeros({x.size(0), past + 1, x.size(2)}, x.options())};
   }
-  const auto [lo_filter, hi_filter] = filters(like);
-  const auto weight = bands.to(wide);
+  const auto& pending = state.history[0];
+  const auto& rows = state.weights[0];
+  const auto length = x.size(1);
+  auto sums = length == 1 ? at::addcmul(pending, x, rows)
+                          : dilated(
+                                at::constant_pad_nd(x, {0, 0, past, past}),
+                                rows.t(),
+                                1,
+                                length + past);
+  if (length > 1) {
+    sums.slice(1, 0, past).add_(pending.slice(1, 0, past));
+  }
+  pending.slice(1, 0, past)
+      .copy_(sums.slice(1, length, length + past).detach());
+  return sums.slice(1, 0, length);
+}
+
+torch::Tensor CausalFilterImpl::wavelet_incremental(
+    const torch::Tensor& x,
+    CausalFilterState& state) const {
+  const auto length = x.size(1);
+  if (state.weights.empty()) {
+    const auto [lo, hi] = filters(x.options());
+    state.weights = {
+        lo.detach(), hi.detach(), bands.detach().to(x.scalar_type())};
+    for (int64_t level = 0; level < options.levels(); ++level) {
+      const auto reach = (lo.size(-1) - 1) << level;
+      state.history.push_back(
+          at::zeros({x.size(0), reach, x.size(2)}, x.options()));
+    }
+  }
+  const auto& lo_filter = state.weights[0];
+  const auto& hi_filter = state.weights[1];
+  const auto& weight = state.weights[2];
   auto sum = x * weight.select(1, 0);
   auto lo = x;
   for (int64_t level = 0; level < options.levels(); ++level) {
     const auto dilation = int64_t{1} << level;
-    const auto all = with_past(level, dilation * (lo_filter.size(-1) - 1), lo);
+    const auto& history = state.history[static_cast<size_t>(level)];
+    const auto all = at::cat({history, lo}, 1);
+    history.copy_(all.slice(1, length).detach());
     const auto hi = dilated(all, hi_filter, dilation, length);
     sum = at::addcmul(sum, hi, weight.select(1, level + 1));
     lo = dilated(all, lo_filter, dilation, length);
   }
-  sum = at::addcmul(sum, lo, weight.select(1, options.levels() + 1));
-  return sum.to(input.scalar_type());
+  return at::addcmul(sum, lo, weight.select(1, options.levels() + 1));
 }
 
 } // namespace signalllm

@@ -11,14 +11,11 @@
 #include "ops/metal.h"
 #include "ops/rms_norm.h"
 
-#include <ATen/OpMathType.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/exp2.h>
 #include <ATen/ops/linspace.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
@@ -222,93 +219,6 @@ torch::Tensor FourierConvolutionAttentionImpl::convolve(
   }
   const auto y = ops::composite::fft_conv(
       k.to(wide) * v.to(wide), taps, skip.to(wide), /*causal=*/false);
-  return (q.to(wide) * y).to(q.scalar_type());
-}
-
-torch::Tensor FourierConvolutionAttentionImpl::forward_incremental(
-    const torch::Tensor& input,
-    FourierConvolutionState& state) {
-  if (auto* twin = this->twin()) {
-    return twin->forward_incremental(input, state);
-  }
-  TORCH_CHECK(
-      options.causal(),
-      "FourierConvolutionAttention::forward_incremental: only with "
-      "causal(true)");
-  if (ops::is_long(input, {input.size(1)})) {
-    std::vector<at::Tensor> parts;
-    for (const auto& part : input.split(ops::long_inner / 2, 1)) {
-      parts.push_back(forward_incremental(part, state));
-    }
-    return at::cat(parts, 1);
-  }
-  auto projected = in_proj->forward(input);
-  auto parts =
-      filter->forward_incremental(projected, state.filter).chunk(3, -1);
-  return out_proj->forward(
-      normalize(recur(parts[0], parts[1], parts[2], state)));
-}
-
-// With z_m = exp((-lambda + i pi m s) / N) a channel's past is s_m = sum_tau
-// z_m^(now - tau) u(tau). After k more positions it has become z_m^k s_m and
-// gives sum_m a_m Re + b_m Im of that; what is new in between is an ordinary
-// convolution. So any number of positions costs a few small products.
-torch::Tensor FourierConvolutionAttentionImpl::recur(
-    const torch::Tensor& q,
-    const torch::Tensor& k,
-    const torch::Tensor& v,
-    FourierConvolutionState& state) const {
-  NoAutocast no_autocast;
-  auto wide = at::toOpMathType(q.scalar_type());
-  auto like = q.options().dtype(wide).requires_grad(false);
-  auto length = q.size(1);
-  auto terms = options.terms();
-  auto n = options.max_length();
-  auto u = k.to(wide) * v.to(wide);
-  auto [cosine, sine] = fourier::waves(length + 1, terms, octaves(), n, like);
-  const auto index = rows();
-  const auto count = cosine.size(1);
-  auto fade = fourier::decay(log_decay, length + 1, n, like);
-  auto weights = kernel_terms.to(wide);
-  auto a = weights.slice(0, 0, terms + 1);
-  auto b = at::cat(
-      {at::zeros({1, options.width()}, like), weights.slice(0, terms + 1)});
-
-  auto y = length == 1
-      ? u * (a.sum(0) + skip.to(wide))
-      : ops::composite::fft_conv(
-            u, kernel(length).to(wide), skip.to(wide), /*causal=*/true);
-
-  // The new positions' own share of the new state.
-  auto faded = u * fade.slice(0, 0, length).flip(0);
-  const auto share = [&](const at::Tensor& wave) {
-    return fourier::collect(
-        wave.slice(0, 0, length).flip(0).t().matmul(faded), index);
-  };
-  auto real = share(cosine);
-  auto imaginary = share(sine);
-  if (state.real.defined()) {
-    const auto& p = state.real;
-    const auto& s = state.imaginary;
-    y = y +
-        fade.slice(0, 1) *
-            (cosine.slice(0, 1).matmul(
-                 fourier::spread(a * p + b * s, index, count)) +
-             sine.slice(0, 1).matmul(
-                 fourier::spread(b * p - a * s, index, count)));
-    const auto turn = [&](const at::Tensor& wave) {
-      return fourier::collect(
-          wave.select(0, length).unsqueeze(1).expand({count, index.size(1)}),
-          index);
-    };
-    auto turn_cosine = turn(cosine);
-    auto turn_sine = turn(sine);
-    auto last = fade.select(0, length);
-    real = real + last * (turn_cosine * p - turn_sine * s);
-    imaginary = imaginary + last * (turn_sine * p + turn_cosine * s);
-  }
-  state.real = real.detach();
-  state.imaginary = imaginary.detach();
   return (q.to(wide) * y).to(q.scalar_type());
 }
 

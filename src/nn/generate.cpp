@@ -71,10 +71,14 @@ at::Tensor sample(
   auto total = cumulative.slice(-1, logits.size(1) - 1);
   // A little less than 1, so that the product rounds to less than the total.
   constexpr double below_one = 1 - 0x1p-23;
-  auto uniform =
-      at::rand({logits.size(0), 1}, generator, at::dtype(at::kFloat)) *
-      below_one;
-  auto threshold = uniform.to(logits.device()) * total;
+  // From pageable memory CUDA would wait for the copy.
+  const auto uniform = at::rand(
+      {logits.size(0), 1},
+      generator,
+      at::dtype(at::kFloat).pinned_memory(logits.is_cuda()));
+  const auto threshold =
+      uniform.to(logits.device(), /*non_blocking=*/logits.is_cuda()) *
+      below_one * total;
   // The first possible token beyond the threshold: a running sum that is not
   // quite monotone, as parallel scans give, cannot pick an impossible one.
   auto beyond = (cumulative > threshold).logical_and(probabilities > 0);

@@ -1,12 +1,10 @@
 #include <signalllm/nn/model.h>
 
-#include "nn/token_check.h"
+#include "nn/model_tokens.h"
 #include "ops/long_product.h"
 
 #include <signalllm/wavelet.h>
 
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint_like.h>
@@ -43,45 +41,6 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .feed_forward(options.feed_forward())
       .activation(options.activation());
 }
-
-void check_tokens(
-    const char* function,
-    const torch::Tensor& tokens,
-    int64_t vocab_size) {
-  TORCH_CHECK(
-      tokens.dim() == 2 && tokens.size(1) >= 1 &&
-          tokens.scalar_type() == torch::kLong,
-      "SignalLLM::",
-      function,
-      ": tokens are ",
-      tokens.scalar_type(),
-      " of shape ",
-      tokens.sizes(),
-      ", they must be int64 [batch, length] with length >= 1");
-  check_token_range(
-      ("SignalLLM::" + std::string(function)).c_str(),
-      tokens,
-      "vocab_size",
-      vocab_size);
-}
-
-/// Eval mode for as long as it lives.
-class EvalMode {
- public:
-  explicit EvalMode(torch::nn::Module& module)
-      : module_(module), was_training_(module.is_training()) {
-    module_.eval();
-  }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-  ~EvalMode() {
-    module_.train(was_training_);
-  }
-
- private:
-  torch::nn::Module& module_;
-  bool was_training_;
-};
 
 } // namespace
 
@@ -200,14 +159,14 @@ torch::Tensor SignalLLMImpl::embedding_weight() const {
 }
 
 torch::Tensor SignalLLMImpl::forward(const torch::Tensor& tokens) {
-  check_tokens("forward", tokens, options.vocab_size());
+  check_tokens("SignalLLM::forward", tokens, options.vocab_size());
   // Both ends share one E; its gradient arrives from both.
   auto table = embedding_weight();
   return ops::linear(hidden(tokens, table), table);
 }
 
 torch::Tensor SignalLLMImpl::hidden(const torch::Tensor& tokens) {
-  check_tokens("hidden", tokens, options.vocab_size());
+  check_tokens("SignalLLM::hidden", tokens, options.vocab_size());
   return hidden(tokens, embedding_weight());
 }
 
@@ -241,79 +200,6 @@ torch::Tensor SignalLLMImpl::noisy(const torch::Tensor& tokens) const {
       chance < options.token_noise(),
       at::randint_like(tokens, options.vocab_size()),
       tokens);
-}
-
-SignalLLMState SignalLLMImpl::make_state(int64_t batch) {
-  TORCH_CHECK(
-      batch >= 1,
-      "SignalLLM::make_state: batch is ",
-      batch,
-      ", it must be at least 1");
-  SignalLLMState state;
-  state.batch = batch;
-  state.blocks.resize(blocks->size());
-  return state;
-}
-
-torch::Tensor SignalLLMImpl::forward_incremental(
-    const torch::Tensor& tokens,
-    SignalLLMState& state) {
-  check_tokens("forward_incremental", tokens, options.vocab_size());
-  TORCH_CHECK(
-      tokens.size(0) == state.batch && state.blocks.size() == blocks->size(),
-      "SignalLLM::forward_incremental: tokens have batch ",
-      tokens.size(0),
-      ", the state was made for batch ",
-      state.batch,
-      " and ",
-      state.blocks.size(),
-      " layers of ",
-      blocks->size());
-  if (!state.embedding.defined()) {
-    state.embedding = embedding_weight();
-  }
-  auto x = at::embedding(state.embedding, tokens);
-  if (positions) {
-    x = positions->forward(x, state.length);
-  }
-  if (adaptive_basis) {
-    x = adaptive_basis->forward_incremental(x, state.adaptive_basis);
-  }
-  for (size_t layer = 0; layer < blocks->size(); ++layer) {
-    auto* block = blocks[layer]->as<WaveletTransformerBlockImpl>();
-    x = block->forward_incremental(x, state.blocks[layer]);
-  }
-  state.length += tokens.size(1);
-  return norm->forward(x).matmul(state.embedding.t());
-}
-
-torch::Tensor SignalLLMImpl::generate(
-    const torch::Tensor& prompt,
-    const GenerateOptions& generate_options,
-    const std::function<bool(const torch::Tensor&)>& on_token) {
-  check_tokens("generate", prompt, options.vocab_size());
-  TORCH_CHECK(
-      generate_options.max_new_tokens() >= 0,
-      "SignalLLM::generate: max_new_tokens is ",
-      generate_options.max_new_tokens(),
-      ", it must not be negative");
-  torch::NoGradGuard no_grad;
-  EvalMode eval(*this);
-  std::optional<at::Generator> generator;
-  if (auto seed = generate_options.seed()) {
-    generator = at::detail::createCPUGenerator(*seed);
-  }
-  auto state = make_state(prompt.size(0));
-  std::vector<torch::Tensor> text{prompt};
-  for (int64_t i = 0; i < generate_options.max_new_tokens(); ++i) {
-    auto logits = forward_incremental(text.back(), state).select(1, -1);
-    auto next = sample(logits, generate_options, generator);
-    text.push_back(next.unsqueeze(1));
-    if (on_token && !on_token(next)) {
-      break;
-    }
-  }
-  return at::cat(text, 1);
 }
 
 int64_t SignalLLMImpl::num_parameters() const {

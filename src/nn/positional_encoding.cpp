@@ -165,4 +165,13 @@ torch::Tensor SignalPositionalEncodingImpl::forward(
       .to(input.scalar_type());
 }
 
+torch::Tensor SignalPositionalEncodingImpl::forward_at(
+    const torch::Tensor& input,
+    const torch::Tensor& positions) const {
+  TORCH_CHECK(
+      options.kind() == PositionKind::Absolute,
+      "SignalPositionalEncoding::forward_at: only the kind absolute has it");
+  return input + table.index_select(0, positions) * modulation + shift;
+}
+
 } // namespace signalllm

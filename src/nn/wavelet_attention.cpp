@@ -1,14 +1,8 @@
 #include <signalllm/nn/wavelet_attention.h>
 
-#include "nn/dense_attention.h"
-#include "nn/rms_norm.h"
 #include "ops/long_product.h"
 
 #include <signalllm/wavelet.h>
-
-#include <ATen/ops/empty.h>
-#include <ATen/ops/ones.h>
-#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <algorithm>
 #include <cmath>
@@ -24,23 +18,6 @@ namespace {
 int64_t useful_levels(int64_t length, int64_t taps) {
   auto reach = static_cast<double>(length - 1) / static_cast<double>(taps - 1);
   return static_cast<int64_t>(std::ceil(std::log2(reach + 1)));
-}
-
-/// Rows of `cache` become `past + rows.size(2)`, the last of them `rows`.
-at::Tensor append(at::Tensor& cache, int64_t past, const at::Tensor& rows) {
-  auto length = past + rows.size(2);
-  if (!cache.defined() || cache.size(2) < length) {
-    // Grows by doubling, so that a long text is copied a few times only.
-    auto sizes = rows.sizes().vec();
-    sizes[2] = std::max<int64_t>(64, 2 * length);
-    auto grown = at::empty(sizes, rows.options());
-    if (past > 0) {
-      grown.slice(2, 0, past).copy_(cache.slice(2, 0, past));
-    }
-    cache = grown;
-  }
-  cache.slice(2, past, length).copy_(rows.detach());
-  return cache.slice(2, 0, length);
 }
 
 } // namespace
@@ -169,73 +146,6 @@ torch::Tensor WaveletAttentionImpl::forward(const torch::Tensor& input) {
 
 torch::Tensor WaveletAttentionImpl::mix(const torch::Tensor& projected) {
   return attend(filter->forward(projected));
-}
-
-torch::Tensor WaveletAttentionImpl::forward_incremental(
-    const torch::Tensor& input,
-    WaveletAttentionState& state) {
-  if (auto* twin = this->twin()) {
-    return twin->forward_incremental(input, state);
-  }
-  TORCH_CHECK(
-      options.causal(),
-      "WaveletAttention::forward_incremental: only with causal(true)");
-  auto projected = in_proj->forward(input);
-  auto filtered = filter->forward_incremental(projected, state.filter);
-  return out_proj->forward(attend(filtered, &state));
-}
-
-torch::Tensor WaveletAttentionImpl::attend(
-    const torch::Tensor& filtered,
-    WaveletAttentionState* state) {
-  auto batch = filtered.size(0);
-  auto length = filtered.size(1);
-  auto heads = options.num_heads();
-  auto past = state ? state->length : 0;
-  // One copy makes q, k and v contiguous; otherwise the fused attention
-  // kernels step aside.
-  auto parts = filtered.view({batch, length, 3, heads, options.width() / heads})
-                   .permute({2, 0, 3, 1, 4})
-                   .contiguous();
-  auto pair = parts.slice(0, 0, 2);
-  if (options.qk_norm()) {
-    // Autocast would make it float32.
-    c10::impl::ExcludeDispatchKeyGuard guard(c10::autocast_dispatch_keyset);
-    pair = rms_norm(pair);
-  }
-  auto q = pair.select(0, 0);
-  auto k = pair.select(0, 1);
-  auto v = parts.select(0, 2);
-  if (options.rotary()) {
-    auto turned = rotary->forward(pair, past);
-    q = turned.select(0, 0);
-    k = turned.select(0, 1);
-  }
-  const auto joined = [&](const torch::Tensor& heads_of) {
-    return heads_of.transpose(1, 2).reshape({batch, length, options.width()});
-  };
-  if (options.window() > 0) {
-    const TreeAttentionOptions tree{options.window(), options.opened()};
-    if (!state) {
-      return joined(tree_attention(q, k, v, tree));
-    }
-    state->length = past + length;
-    return joined(tree_attention_incremental(q, k, v, state->tree, tree));
-  }
-  std::optional<torch::Tensor> mask;
-  if (state) {
-    k = append(state->keys, past, k);
-    v = append(state->values, past, v);
-    state->length = past + length;
-    if (past > 0 && length > 1) {
-      mask =
-          at::ones({length, past + length}, filtered.options().dtype(at::kBool))
-              .tril(past);
-    }
-  }
-  // A single new position sees everything.
-  auto triangle = options.causal() && past == 0 && length > 1;
-  return joined(dense_attention(q, k, v, mask, triangle));
 }
 
 } // namespace signalllm

@@ -18,8 +18,8 @@ class Recording {
   /// Runs `work` where it will be recorded, so that libraries set themselves
   /// up.
   virtual void rehearse(const std::function<void()>& work) = 0;
-  /// Records `work` without running it on the device. Throws where it does
-  /// something that cannot be repeated.
+  /// Records `work` without running it on the device, in place of what was
+  /// recorded before. Throws where it does something that cannot be repeated.
   virtual void record(const std::function<void()>& work) = 0;
   /// Queues what was recorded.
   virtual void replay() = 0;

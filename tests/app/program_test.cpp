@@ -121,6 +121,22 @@ TEST_F(App, TrainsScoresAndWrites) {
   EXPECT_EQ(written.out.size(), 4U + 20U + 1U);
   EXPECT_EQ(program_(write).out, written.out); // the same seed
 
+  const auto greedy = [&](std::vector<std::string> words) {
+    words.insert(
+        words.begin(),
+        {"generate", "--run", run, "--tokens", "5", "--temperature", "0"});
+    const auto result = program_(words);
+    EXPECT_EQ(result.code, 0) << result.error;
+    return result.out;
+  };
+  folder_.write("prompts.txt", "line\r\n\na l\n");
+  const auto first = greedy({"--prompt", "line"});
+  const auto second = greedy({"--prompt", "a l"});
+  EXPECT_EQ(
+      greedy({"--prompts", folder_ / "prompts.txt", "--samples", "2"}),
+      "==> 1 <==\n" + first + "\n==> 2 <==\n" + first + "\n==> 3 <==\n" +
+          second + "\n==> 4 <==\n" + second);
+
   const auto unknown =
       program_({"generate", "--run", run, "--prompt", "\u20ac"});
   EXPECT_EQ(unknown.code, 1);

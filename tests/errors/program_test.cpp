@@ -260,6 +260,18 @@ TEST_F(ProgramErrors, Options) {
               "generate --run %/run --top-p 0",
               {"--top-p", "0", "above 0, at most 1"}),
           refused(
+              "no samples",
+              "generate --run %/run --samples 0",
+              {"--samples", "0", "at least 1"}),
+          refused(
+              "a file of prompts and a prompt",
+              "generate --run %/run --prompts %/book.txt --prompt a",
+              {"--prompts", "--prompt", "give one"}),
+          refused(
+              "prompts that are not there",
+              "generate --run %/run --prompts %/no.txt",
+              {"--prompts", "no.txt"}),
+          refused(
               "a negative number of candidates",
               "generate --run %/run --top-k -1",
               {"--top-k", "-1", "at least 0"}),

@@ -105,6 +105,14 @@ class SIGNALLLM_API WaveletTransformerBlockImpl
       const torch::Tensor& input,
       WaveletTransformerBlockState& state);
 
+  /// One position and what has to follow it, as those of `WaveletAttention`;
+  /// with an attention that has them, or with none.
+  torch::Tensor forward_next(
+      const torch::Tensor& input,
+      WaveletTransformerBlockState& state,
+      const NextPosition& position);
+  bool advance(WaveletTransformerBlockState& state, int64_t positions) const;
+
   WaveletTransformerBlockOptions options;
   torch::nn::LayerNorm mixer_norm{nullptr}, feed_forward_norm{nullptr};
   /// Null where its share of the width is 0, and the attention that was not
@@ -114,6 +122,12 @@ class SIGNALLLM_API WaveletTransformerBlockImpl
   FourierConvolutionAttention fourier{nullptr};
   SpectralFeedForward feed_forward{nullptr};
   torch::nn::Dropout dropout{nullptr};
+
+ private:
+  torch::Tensor continued(
+      const torch::Tensor& input,
+      WaveletTransformerBlockState& state,
+      const NextPosition* position);
 };
 TORCH_MODULE(WaveletTransformerBlock);
 

@@ -46,10 +46,14 @@ struct SIGNALLLM_API CausalFilterOptions {
   TORCH_ARG(double, band_std) = 0.1;
 };
 
-/// What `CausalFilter` remembers of the past: per level the last inputs, in
-/// the dtype of accumulation.
+/// What `CausalFilter` remembers of the past, in the dtype of accumulation and
+/// written in place: of the kind short what past inputs add to the next
+/// `taps - 1` outputs, followed by a zero, `[B, taps, C]`; of the kind wavelet
+/// the last inputs of every level.
 struct SIGNALLLM_API CausalFilterState {
   std::vector<torch::Tensor> history;
+  /// What the parameters come to: they must not change meanwhile.
+  std::vector<torch::Tensor> weights;
 };
 
 /// Depthwise causal filter over the sequence, the identity (nearly) at the
@@ -105,6 +109,12 @@ class SIGNALLLM_API CausalFilterImpl
 
  private:
   void check(const torch::Tensor& input) const;
+  torch::Tensor short_incremental(
+      const torch::Tensor& x,
+      CausalFilterState& state) const;
+  torch::Tensor wavelet_incremental(
+      const torch::Tensor& x,
+      CausalFilterState& state) const;
 };
 TORCH_MODULE(CausalFilter);
 

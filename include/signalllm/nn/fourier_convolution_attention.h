@@ -51,8 +51,13 @@ struct SIGNALLLM_API FourierConvolutionAttentionOptions {
 /// What `FourierConvolutionAttention` remembers while it generates.
 struct SIGNALLLM_API FourierConvolutionState {
   CausalFilterState filter;
-  /// The damped complex exponentials' sums, `[B, M + 1, D_f]` each.
-  torch::Tensor real, imaginary;
+  /// The damped complex exponentials' sums, real parts and imaginary ones, `[B,
+  /// 2, M + 1, D_f]`, written in place.
+  torch::Tensor sums;
+  /// A position's decay times the cosine `[M + 1, D_f]` and, -1 and 1 times,
+  /// the sine `[2, M + 1, D_f]`; the kernel's coefficients like `sums`; the
+  /// skip. They come from the parameters, which must not change meanwhile.
+  torch::Tensor cosine, sine, weights, skip;
 };
 
 /// Gated long convolution with a smooth, decaying spectral kernel.
@@ -118,7 +123,13 @@ class SIGNALLLM_API FourierConvolutionAttentionImpl
       const torch::Tensor& v) const;
   /// N above, and the dropout: `[B, T, D_f]` to the same.
   torch::Tensor normalize(const torch::Tensor& mixed) const;
-  /// `convolve` for the positions that follow `state`, by the recurrence.
+  /// `convolve` for the one position that follows `state`, by the recurrence.
+  torch::Tensor step(
+      const torch::Tensor& q,
+      const torch::Tensor& k,
+      const torch::Tensor& v,
+      FourierConvolutionState& state) const;
+  /// Likewise for any number of them.
   torch::Tensor recur(
       const torch::Tensor& q,
       const torch::Tensor& k,

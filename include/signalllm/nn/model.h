@@ -112,7 +112,8 @@ struct SIGNALLLM_API SignalLLMOptions {
 };
 
 /// What a `SignalLLM` remembers of a sequence while it generates. It holds
-/// tensors derived from the weights, which must not change meanwhile.
+/// tensors derived from the weights, which must not change meanwhile. A copy
+/// shares its tensors, which are written in place: only one can go on.
 struct SIGNALLLM_API SignalLLMState {
   int64_t batch = 0;
   /// Positions seen.
@@ -120,6 +121,11 @@ struct SIGNALLLM_API SignalLLMState {
   torch::Tensor embedding;
   AdaptiveBasisSelectionState adaptive_basis;
   std::vector<WaveletTransformerBlockState> blocks;
+  NextPosition next;
+
+  /// Bytes that it takes to go on, without what the weights come to and the
+  /// spare room of caches.
+  int64_t bytes() const;
 };
 
 /// Causal language model of signal-processing parts.
@@ -154,11 +160,25 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
       SignalLLMState& state);
 
   /// Continues `prompt` `[B, T]`, T >= 1, to `[B, T + new]`, in eval mode and
-  /// without gradients. `on_token` gets every new `[B]`; false ends it.
+  /// without gradients, through a `Decoder`. `on_token` gets every new `[B]`;
+  /// false ends it.
   torch::Tensor generate(
       const torch::Tensor& prompt,
       const GenerateOptions& generate_options = {},
       const std::function<bool(const torch::Tensor& next)>& on_token = {});
+
+  /// Continues prompts `[T_i]` of any lengths >= 1 side by side, each to `[T_i
+  /// + new]`: what the shortest has is read at once, then one token a step of
+  /// all, of the prompt or drawn; `on_token` gets those.
+  std::vector<torch::Tensor> generate(
+      const std::vector<torch::Tensor>& prompts,
+      const GenerateOptions& generate_options = {},
+      const std::function<bool(const torch::Tensor& next)>& on_token = {});
+
+  /// Whether single positions go through tensors of fixed places alone, so
+  /// that a `Decoder` can record them: with wavelet attention or none, without
+  /// `adaptive_basis`.
+  bool has_fixed_step() const;
 
   /// Scalars to train.
   int64_t num_parameters() const;
@@ -179,7 +199,35 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
   torch::nn::LayerNorm norm{nullptr};
 
  private:
+  friend class Decoder;
   torch::Tensor hidden(const torch::Tensor& tokens, const torch::Tensor& table);
+  /// `LN(x)` of the next tokens, what the head takes.
+  torch::Tensor hidden_incremental(
+      const torch::Tensor& tokens,
+      SignalLLMState& state);
+  /// But for the counting, of a single position where there is one.
+  torch::Tensor hidden_incremental(
+      const torch::Tensor& tokens,
+      SignalLLMState& state,
+      const NextPosition* next);
+  /// Logits `[B, V]` of the next tokens `[B, 1]`: changes nothing but tensors,
+  /// in place after the first time; `advance` has to follow.
+  torch::Tensor
+  step(const torch::Tensor& tokens, SignalLLMState& state, bool fixed);
+  /// True where tensors of the state have been replaced.
+  bool advance(SignalLLMState& state, int64_t count) const;
+  /// Continues rows of which some are longer than `shortest`: as far as
+  /// `given` says their tokens are theirs.
+  torch::Tensor continued(
+      const torch::Tensor& prompts,
+      const torch::Tensor& given,
+      int64_t shortest,
+      const GenerateOptions& generate_options,
+      const std::function<bool(const torch::Tensor& next)>& on_token);
+  void check_state(
+      const char* function,
+      const torch::Tensor& tokens,
+      const SignalLLMState& state) const;
   /// `tokens`, in training with `token_noise`.
   torch::Tensor noisy(const torch::Tensor& tokens) const;
 };

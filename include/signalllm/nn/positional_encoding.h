@@ -64,6 +64,12 @@ class SIGNALLLM_API SignalPositionalEncodingImpl
 
   torch::Tensor forward(const torch::Tensor& input, int64_t offset = 0);
 
+  /// `Absolute`: `forward` at positions `[T]` (int64) that are on the device,
+  /// and only checked where indices are.
+  torch::Tensor forward_at(
+      const torch::Tensor& input,
+      const torch::Tensor& positions) const;
+
   /// `Ricker`: what is added to the scores, `[heads, queries, keys]`, in
   /// float32 (float64 where the parameters are).
   torch::Tensor bias(int64_t queries, int64_t keys, int64_t offset) const;

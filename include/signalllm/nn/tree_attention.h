@@ -55,32 +55,26 @@ SIGNALLLM_API at::Tensor tree_attention(
     const at::Tensor& value,
     const TreeAttentionOptions& options = {});
 
-/// What `tree_attention_incremental` remembers.
+/// What `tree_attention_incremental` remembers, in the dtype of accumulation.
 struct SIGNALLLM_API TreeAttentionState {
-  /// Nodes `first` to `count` of a level, `[B, heads, capacity, d]`; level 0
-  /// are the positions of whole chunks.
-  struct SIGNALLLM_API Level {
-    at::Tensor keys, values;
-    int64_t first = 0;
-    int64_t count = 0;
-  };
-
   /// Positions seen.
   int64_t length = 0;
-  std::vector<Level> levels;
-
-  /// What the current chunk sees: `far` nodes, then its own positions.
-  at::Tensor keys, values, bias, nodes;
-  std::vector<int64_t> level_ends;
-  int64_t far = 0;
+  /// Keys and values `[2, B, heads, 2 W (J + 1), d]` of the last 2 W nodes of
+  /// the levels J to 0, J = floor(log2(length / W)), at least 0: node n of
+  /// level j is in slot 2 W (J - j) + n mod 2 W. Written in place; a new one
+  /// only where a level comes in sight, when `length` has doubled.
+  at::Tensor ring;
+  /// Where nodes are opened, keys and values `[2, B, heads, capacity, d]` of
+  /// all nodes of each level that whole chunks have completed.
+  std::vector<at::Tensor> all;
 
   /// Bytes of all tensors.
   int64_t bytes() const;
 };
 
 /// `tree_attention` of the next T positions; an empty state stands at the
-/// start. The state holds O(W log T) keys and values, O(T) where nodes are
-/// opened. Not differentiable.
+/// start. The state holds 2 W keys and values a level, O(W log T), or all of
+/// them where nodes are opened. Not differentiable.
 SIGNALLLM_API at::Tensor tree_attention_incremental(
     const at::Tensor& query,
     const at::Tensor& key,

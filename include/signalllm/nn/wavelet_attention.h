@@ -55,6 +55,23 @@ struct SIGNALLLM_API WaveletAttentionState {
   TreeAttentionState tree;
 };
 
+/// A single next position as the attention of all layers needs it, computed
+/// once from its number on the device, so that a step can be recorded.
+struct SIGNALLLM_API NextPosition {
+  /// Its number, `[1]` int64.
+  torch::Tensor index;
+  /// What queries (with the scale of the logits), keys and values are
+  /// multiplied with, and with their halves swapped, `[3, 1, 1, 1, head size]`.
+  torch::Tensor cosine, sine;
+  /// Of a tree: where the position goes, `[1]`, and what it sees.
+  torch::Tensor slot, bias, nodes;
+  /// Of dense attention: the positions of the whole capacity that it sees, or
+  /// nothing to attend to the first `length` rows only.
+  torch::Tensor mask;
+  /// What stays the same from position to position.
+  torch::Tensor frequency, gain, offset, signed_gain;
+};
+
 /// Attention over multiresolution queries, keys and values.
 ///
 /// `[q k v] = M(W_in u)`, `y = W_o softmax(R(q) R(k)^T / sqrt(d) + mask) v` a
@@ -81,6 +98,25 @@ class SIGNALLLM_API WaveletAttentionImpl
   virtual torch::Tensor forward_incremental(
       const torch::Tensor& input,
       WaveletAttentionState& state);
+
+  /// `forward_incremental` of one position, but for `advance`, which has to
+  /// follow. Reads and writes tensors of `state` in place.
+  virtual torch::Tensor forward_next(
+      const torch::Tensor& input,
+      WaveletAttentionState& state,
+      const NextPosition& position);
+
+  /// Fills in a position whose `index` is given; `fixed`: so that nothing but
+  /// tensors changes until `advance` returns true.
+  void locate(
+      NextPosition& position,
+      const WaveletAttentionState& state,
+      const torch::TensorOptions& like,
+      bool fixed) const;
+
+  /// Counts positions, completes nodes and makes room for one more. True where
+  /// tensors of `state` have been replaced.
+  bool advance(WaveletAttentionState& state, int64_t positions) const;
 
   WaveletAttentionOptions options;
   torch::nn::Linear in_proj{nullptr}, out_proj{nullptr};
