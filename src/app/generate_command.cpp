@@ -20,9 +20,7 @@ namespace {
 
 /// All of it, without UTF-8's byte order mark.
 std::string read_standard_input() {
-  std::string text(
-      std::istreambuf_iterator<char>(std::cin),
-      std::istreambuf_iterator<char>());
+  const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
   TORCH_CHECK(!text.empty(), "--prompt - reads standard input, which is empty");
   return text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
 }
