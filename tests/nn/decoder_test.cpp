@@ -171,8 +171,6 @@ struct DecoderTest : SeedingFixture {
   }
 };
 
-} // namespace
-
 TEST_F(DecoderTest, RepeatsWhatForwardComputes) {
   const std::vector<SignalLLMOptions> all{
       small(),
@@ -285,3 +283,5 @@ TEST_F(DecoderTest, RefusesWhatItCannot) {
       }).find("a prompt has shape [1, 3], each must be [length]"),
       std::string::npos);
 }
+
+} // namespace

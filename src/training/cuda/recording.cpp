@@ -32,6 +32,7 @@ class CudaRecording final : public Recording {
   void record(const std::function<void()>& work) override {
     // The recording has memory of its own; the rehearsals' goes back.
     C10_CUDA_CHECK(cudaDeviceSynchronize());
+    graph_.reset(); // of what was recorded before
     graph_.reset();
     c10::cuda::CUDACachingAllocator::emptyCache();
     rehearse([&] {
