@@ -15,167 +15,179 @@ namespace {
 constexpr int64_t kHalfRows = 64; // computed in float before they are rounded
 
 template <class A>
-void run_job(const AnalysisStage<A>& s, int64_t job) {
-  const auto& call = s.call;
-  const int64_t blocks = (call.inner + s.block - 1) / s.block;
-  const int64_t tiles = s.tiles();
-  const int64_t t = job % tiles;
-  const int64_t c0 = job / tiles % blocks * s.block;
-  const int64_t b = job / tiles / blocks;
-  const int64_t channels = std::min(s.block, call.inner - c0);
-  const int64_t count = s.last - s.first;
-  const bool half_out = is_half(call.storage);
-  const bool half_in = is_half(s.input_storage);
+int64_t half_rows(const AnalysisStage<A>& s) {
+  return s.narrow.width > 0 ? s.narrow.rows : kHalfRows;
+}
 
-  // From the last level up: what each must make, and what it reads.
-  std::vector<Range> made(count);
-  Range read;
-  for (int64_t i = count - 1; i >= 0; --i) {
-    made[i] = s.owned(s.first + i, t);
-    if (i < count - 1 && read.size() > 0) {
-      if (made[i].size() == 0) {
-        made[i] = read;
-      } else {
-        made[i] = {
-            std::min(made[i].first, read.first),
-            std::max(made[i].last, read.last)};
-      }
+/// One job: what it makes, and its scratch.
+template <class A>
+class AnalysisJob {
+ public:
+  AnalysisJob(const AnalysisStage<A>& stage, int64_t job)
+      : s_(stage), call_(stage.call), tile_(job % stage.tiles()) {
+    const int64_t blocks = (call_.inner + s_.block - 1) / s_.block;
+    c0_ = job / s_.tiles() % blocks * s_.block;
+    batch_ = job / s_.tiles() / blocks;
+    channels_ = std::min(s_.block, call_.inner - c0_);
+    made_ = s_.made(tile_, read_);
+  }
+
+  void run() {
+    if (made_[0].size() == 0) {
+      return;
     }
-    read = s.read(s.first + i, made[i]);
-  }
-  if (made[0].size() == 0) {
-    return;
-  }
-
-  const int64_t table_rows = table_size(call.taps);
-  const int64_t extra_rows = extended_rows(call.taps);
-  int64_t between[2] = {0, 0};
-  for (int64_t i = 0; i + 1 < count; ++i) {
-    between[i % 2] = std::max(between[i % 2], made[i].size());
-  }
-  const int64_t chunk = half_out ? kHalfRows : 0;
-  const size_t size = sizeof(A);
-  Scratch scratch(
-      Scratch::bytes_for(table_rows, sizeof(A*)) +
-      Scratch::bytes_for(channels, size) +
-      Scratch::bytes_for(extra_rows * channels, size) +
-      Scratch::bytes_for(between[0] * channels, size) +
-      Scratch::bytes_for(between[1] * channels, size) +
-      2 * Scratch::bytes_for(chunk * channels, size) +
-      Scratch::bytes_for(half_in ? read.size() * channels : 0, size));
-  const A** table = scratch.take<const A*>(table_rows);
-  A* zeros = scratch.take<A>(channels);
-  std::fill_n(zeros, channels, A(0));
-  A* extended = scratch.take<A>(extra_rows * channels);
-  A* buffer[2] = {
-      scratch.take<A>(between[0] * channels),
-      scratch.take<A>(between[1] * channels)};
-  A* lo_chunk = scratch.take<A>(chunk * channels);
-  A* hi_chunk = scratch.take<A>(chunk * channels);
-
-  const int64_t in_start = b * s.level(s.first).present * call.inner + c0;
-  const A* x;
-  int64_t x_stride;
-  if (half_in) {
-    A* copy = scratch.take<A>(read.size() * channels);
-    load_rows(
-        s.input_storage,
-        s.input,
-        in_start + read.first * call.inner,
-        call.inner,
-        copy,
-        channels,
-        read.size(),
-        channels);
-    x = copy - read.first * channels;
-    x_stride = channels;
-  } else {
-    x = static_cast<const A*>(s.input) + in_start;
-    x_stride = call.inner;
+    const bool half_in = is_half(s_.input_storage);
+    chunk_rows_ = is_half(call_.storage) ? half_rows(s_) : 0;
+    int64_t between[2] = {0, 0};
+    for (size_t i = 0; i + 1 < made_.size(); ++i) {
+      between[i % 2] = std::max(between[i % 2], made_[i].size());
+    }
+    const auto bytes = [&](int64_t rows) {
+      return Scratch::bytes_for(rows * channels_, sizeof(A));
+    };
+    Scratch scratch(
+        Scratch::bytes_for(table_size(call_.taps), sizeof(A*)) + bytes(1) +
+        bytes(extended_rows(call_.taps)) + bytes(between[0]) +
+        bytes(between[1]) + 2 * bytes(chunk_rows_) +
+        Scratch::bytes_for(s_.narrow_space(), sizeof(A)) +
+        Scratch::bytes_for(s_.narrow_taps(), sizeof(TapRow<A>)) +
+        bytes(half_in ? read_.size() : 0));
+    const auto rows = [&](int64_t n) { return scratch.take<A>(n * channels_); };
+    table_ = scratch.take<const A*>(table_size(call_.taps));
+    zeros_ = rows(1);
+    std::fill_n(zeros_, channels_, A(0));
+    extended_ = rows(extended_rows(call_.taps));
+    A* const buffer[2] = {rows(between[0]), rows(between[1])};
+    lo_chunk_ = rows(chunk_rows_);
+    hi_chunk_ = rows(chunk_rows_);
+    phases_ = scratch.take<A>(s_.narrow_space());
+    tap_rows_ = scratch.take<TapRow<A>>(s_.narrow_taps());
+    auto x = load_strip<A>(
+        s_.input_storage,
+        s_.input,
+        start(s_.level(s_.first).present),
+        call_.inner,
+        read_,
+        half_in ? rows(read_.size()) : nullptr,
+        channels_);
+    for (int64_t i = 0; i < static_cast<int64_t>(made_.size()); ++i) {
+      const Strip<A> a(buffer[i % 2], channels_, made_[i]);
+      run_level(i, x, a);
+      x = a;
+    }
   }
 
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t l = s.first + i;
-    const auto& v = s.level(l);
-    const bool final_level = i == count - 1;
-    const Range own = s.owned(l, t);
+ private:
+  bool is_last(int64_t i) const {
+    return i + 1 == static_cast<int64_t>(made_.size());
+  }
+  /// Where the job's values begin in a tensor of that many rows.
+  int64_t start(int64_t rows) const {
+    return batch_ * rows * call_.inner + c0_;
+  }
+
+  AnalysisLevelJob<A> level_job(int64_t i, const Strip<const A>& x) const {
+    const bool reads_memory =
+        s_.streams && i == 0 && !is_half(s_.input_storage);
     AnalysisLevelJob<A> work{
-        s,
-        l,
+        s_,
+        s_.first + i,
         x,
-        x_stride,
-        channels,
+        channels_,
         {},
-        zeros,
-        extended,
-        table,
-        s.streams && i == 0 && !half_in ? 4 : 0};
-    work.fir.taps = call.taps;
-    work.fir.taps_stride = call.per_channel ? call.inner : 0;
-    work.fir.taps_lo = call.lo + (call.per_channel ? c0 : 0);
-    work.fir.taps_hi = call.hi + (call.per_channel ? c0 : 0);
-    work.fir.lattice = call.lattice.stages > 0 ? &call.lattice : nullptr;
+        zeros_,
+        extended_,
+        table_,
+        phases_,
+        tap_rows_,
+        reads_memory ? 4 : 0};
+    work.fir.taps = call_.taps;
+    work.fir.taps_stride = call_.per_channel ? call_.inner : 0;
+    work.fir.taps_lo = call_.lo + (call_.per_channel ? c0_ : 0);
+    work.fir.taps_hi = call_.hi + (call_.per_channel ? c0_ : 0);
+    work.fir.lattice = call_.lattice.stages > 0 ? &call_.lattice : nullptr;
+    return work;
+  }
 
-    // Where a of row o goes in scratch: a + o * channels.
-    A* a = final_level ? nullptr : buffer[i % 2] - made[i].first * channels;
-    const int64_t d_start = (b * v.coefficients) * call.inner + c0;
-    const int64_t a_start = (b * s.output_rows) * call.inner + c0;
-
-    if (!final_level) {
-      for (const Range halo :
-           {Range{made[i].first, std::min(own.first, made[i].last)},
-            Range{std::max(own.last, made[i].first), made[i].last}}) {
-        if (own.size() > 0 && halo.size() > 0) {
-          work.run(halo, a + halo.first * channels, channels, nullptr, 0);
+  void run_level(int64_t i, const Strip<const A>& x, const Strip<A>& a) {
+    auto work = level_job(i, x);
+    const Range own = s_.owned(s_.first + i, tile_);
+    if (!is_last(i)) {
+      for (const Range part : {made_[i].low, made_[i].high}) {
+        for (const Range halo :
+             {Range{part.first, std::min(own.first, part.last)},
+              Range{std::max(own.last, part.first), part.last}}) {
+          if (own.size() > 0 && halo.size() > 0) {
+            work.run(halo, a.at(halo.first), a.stride, nullptr, 0);
+          }
+        }
+        if (own.size() == 0 && part.size() > 0) {
+          work.run(part, a.at(part.first), a.stride, nullptr, 0);
         }
       }
-      if (own.size() == 0) {
-        work.run(made[i], buffer[i % 2], channels, nullptr, 0);
-      }
     }
-    // Detail to a tensor of A, or through a chunk to half precision.
     const int64_t step =
-        half_out ? kHalfRows : std::max<int64_t>(own.size(), 1);
+        chunk_rows_ > 0 ? chunk_rows_ : std::max<int64_t>(own.size(), 1);
     for (int64_t o = own.first; o < own.last; o += step) {
-      const Range part{o, std::min(o + step, own.last)};
-      const bool a_half = final_level && is_half(s.output_storage);
-      A* lo = !final_level ? a + o * channels
-          : a_half         ? lo_chunk
-                   : static_cast<A*>(s.output) + a_start + o * call.inner;
-      const int64_t lo_stride = !final_level || a_half ? channels : call.inner;
-      A* hi = v.detail == nullptr ? nullptr
-          : half_out              ? hi_chunk
-                     : static_cast<A*>(v.detail) + d_start + o * call.inner;
-      work.fir.stream_lo = s.streams && final_level && !a_half;
-      work.fir.stream_hi = s.streams && !half_out;
-      work.run(part, lo, lo_stride, hi, half_out ? channels : call.inner);
-      if (hi && half_out) {
-        store_rows(
-            call.storage,
-            hi_chunk,
-            channels,
-            v.detail,
-            d_start + o * call.inner,
-            call.inner,
-            part.size(),
-            channels);
-      }
-      if (a_half) {
-        store_rows(
-            s.output_storage,
-            lo_chunk,
-            channels,
-            s.output,
-            a_start + o * call.inner,
-            call.inner,
-            part.size(),
-            channels);
-      }
+      run_own(work, i, {o, std::min(o + step, own.last)}, a);
     }
-    x = a;
-    x_stride = channels;
   }
-}
+
+  /// Rows that the job owns: to the tensors, or through a chunk to those of
+  /// half precision.
+  void
+  run_own(AnalysisLevelJob<A>& work, int64_t i, Range part, const Strip<A>& a) {
+    const auto& v = s_.level(work.l);
+    const bool half = is_half(call_.storage);
+    const bool half_a = is_last(i) && is_half(s_.output_storage);
+    const int64_t row = part.first * call_.inner;
+    const int64_t d_start = start(v.coefficients) + row;
+    const int64_t a_start = start(s_.output_rows) + row;
+    A* lo = lo_chunk_;
+    int64_t lo_stride = channels_;
+    if (!is_last(i)) {
+      lo = a.at(part.first);
+    } else if (!half_a) {
+      lo = static_cast<A*>(s_.output) + a_start;
+      lo_stride = call_.inner;
+    }
+    A* hi = nullptr;
+    if (v.detail) {
+      hi = half ? hi_chunk_ : static_cast<A*>(v.detail) + d_start;
+    }
+    work.fir.stream_lo = s_.streams && is_last(i) && !half_a;
+    work.fir.stream_hi = s_.streams && !half;
+    work.run(part, lo, lo_stride, hi, half ? channels_ : call_.inner);
+    const auto round =
+        [&](Storage storage, const A* from, void* to, int64_t at) {
+          store_rows(
+              storage,
+              from,
+              channels_,
+              to,
+              at,
+              call_.inner,
+              part.size(),
+              channels_);
+        };
+    if (hi && half) {
+      round(call_.storage, hi_chunk_, v.detail, d_start);
+    }
+    if (half_a) {
+      round(s_.output_storage, lo_chunk_, s_.output, a_start);
+    }
+  }
+
+  const AnalysisStage<A>& s_;
+  const Analysis<A>& call_;
+  int64_t tile_, c0_, batch_, channels_, chunk_rows_ = 0;
+  Span read_; // of the stage's input
+  std::vector<Span> made_; // of every level's approximation
+  const A** table_ = nullptr;
+  A *zeros_ = nullptr, *extended_ = nullptr, *phases_ = nullptr;
+  A *lo_chunk_ = nullptr, *hi_chunk_ = nullptr;
+  TapRow<A>* tap_rows_ = nullptr;
+};
 
 } // namespace
 
@@ -218,7 +230,7 @@ void analyse(const Analysis<A>& call) {
     run_jobs(
         call.batch * blocks * s.tiles(),
         std::min(s.tile, call.levels[first].length) * s.block,
-        [&](int64_t job) { run_job(s, job); });
+        [&](int64_t job) { AnalysisJob<A>(s, job).run(); });
     held = std::move(next);
     input = held.get();
     storage = inner_storage;

@@ -15,6 +15,10 @@ void load_rows(
     int64_t to_stride,
     int64_t rows,
     int64_t channels) {
+  if (stride == channels && to_stride == channels) {
+    channels *= rows; // one run
+    rows = 1;
+  }
   for (int64_t r = 0; r < rows; ++r, start += stride, to += to_stride) {
     if constexpr (std::is_same_v<A, float>) {
       if (is_half(storage)) {
@@ -37,6 +41,10 @@ void store_rows(
     int64_t stride,
     int64_t rows,
     int64_t channels) {
+  if (stride == channels && from_stride == channels) {
+    channels *= rows; // one run
+    rows = 1;
+  }
   for (int64_t r = 0; r < rows; ++r, start += stride, from += from_stride) {
     if constexpr (std::is_same_v<A, float>) {
       if (is_half(storage)) {

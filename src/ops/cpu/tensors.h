@@ -25,13 +25,14 @@ void with_sum_type(Storage storage, F&& f) {
 
 /// A signal in the kernels' layout `[batch, length, inner]`, contiguous. Fewer
 /// inner values than a vector has would leave it empty, so such a signal is
-/// turned into `[1, length, batch * inner]`: one cheap copy in blocks.
+/// turned into `[1, length, batch * inner]`: one cheap copy in blocks. Kernels
+/// that take narrow rows want that for short signals only.
 struct Layout {
   int64_t batch = 1, inner = 1;
   int64_t repeats = 1; // of the channels along `inner`
   bool turned = false;
 
-  explicit Layout(const Signal& signal);
+  explicit Layout(const Signal& signal, bool narrow = false);
 
   /// A view where possible.
   at::Tensor in(const at::Tensor& tensor, const Signal& signal) const;

@@ -21,7 +21,7 @@ void wavedec_into(
     const at::Tensor& dec_lo,
     const at::Tensor& dec_hi,
     at::TensorList out) {
-  const Layout layout(plan.signal);
+  const Layout layout(plan.signal, true);
   const int64_t levels = plan.levels();
   const auto x = layout.in(input, plan.signal);
   std::vector<at::Tensor> made;
@@ -147,7 +147,7 @@ at::Tensor wavedec_backward_input_cpu(
   if (levels == 0) {
     return grads[0].clone();
   }
-  const Layout layout(plan.signal);
+  const Layout layout(plan.signal, true);
   const auto a = layout.in(grads[0], plan.signal);
   std::vector<at::Tensor> details;
   for (int64_t l = 1; l <= levels; ++l) {
@@ -181,10 +181,9 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters_cpu(
   if (levels == 0) {
     return {at::zeros_like(dec_lo), at::zeros_like(dec_hi)};
   }
-  const Layout layout(s);
-  const auto type = accumulate_type(input.scalar_type());
+  const Layout layout(s, true);
   const auto read = [&](const at::Tensor& c) {
-    return layout.in(c, s).to(type);
+    return layout.in(c.to(input.scalar_type()), s);
   };
   const auto x = read(input);
   const auto g = read(grads[0]);
@@ -200,6 +199,7 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters_cpu(
     const bool per_channel = dec_lo.dim() == 2;
     BankGradient<A> call;
     call.down.mode = plan.mode;
+    call.down.storage = storage_of(input);
     call.down.batch = layout.batch;
     call.down.inner = layout.inner;
     call.down.input = x.const_data_ptr();

@@ -55,7 +55,7 @@ void waverec_into(
     const at::Tensor& rec_lo,
     const at::Tensor& rec_hi,
     const at::Tensor& out) {
-  const Layout layout(plan.signal);
+  const Layout layout(plan.signal, true);
   const int64_t levels = plan.levels();
   const auto a = layout.in(coeffs[0], plan.signal);
   std::vector<at::Tensor> details;
@@ -154,7 +154,7 @@ std::vector<at::Tensor> waverec_backward_input_cpu(
     return {grad.clone()};
   }
   const auto& s = plan.signal;
-  const Layout layout(s);
+  const Layout layout(s, true);
   const auto g = layout.in(grad, s);
   std::vector<at::Tensor> out, made;
   std::vector<void*> details(levels);
@@ -201,10 +201,9 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters_cpu(
     return {at::zeros_like(rec_lo), at::zeros_like(rec_hi)};
   }
   const auto& s = plan.signal;
-  const Layout layout(s);
-  const auto type = accumulate_type(grad.scalar_type());
+  const Layout layout(s, true);
   const auto read = [&](const at::Tensor& c) {
-    return layout.in(c, s).to(type);
+    return layout.in(c.to(grad.scalar_type()), s);
   };
   const auto g = read(grad);
   const auto a = read(coeffs[0]);
