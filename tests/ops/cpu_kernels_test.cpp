@@ -2,10 +2,13 @@
 // CPU tensors, and signalllm::ops::composite on the same values.
 #include "ops/causal_wavedec.h"
 #include "ops/causal_wavelet_filter.h"
+#include "ops/swt.h"
 #include "ops/waverec.h"
 
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
+#include <signalllm/ops/iswt.h>
+#include <signalllm/ops/swt.h>
 #include <signalllm/ops/wavedec.h>
 #include <signalllm/ops/waverec.h>
 #include <signalllm/wavelet.h>
@@ -175,6 +178,23 @@ void check_causal(const Case& k) {
       {a, b, c}, {d, e, f}, "causal_wavelet_filter_backward_filters");
 }
 
+void check_stationary(const Case& k) {
+  SCOPED_TRACE(k.name());
+  const auto x = k.values(k.shape);
+  const auto lo = k.filter(k.taps), hi = k.filter(k.taps, true);
+  const auto coeffs = swt(x, lo, hi, k.level);
+  expect_all_close(coeffs, composite::swt(x, lo, hi, k.level, -2), "swt");
+  std::vector<at::Tensor> grads;
+  for (const auto& c : coeffs) {
+    grads.push_back(k.values(c.sizes()));
+  }
+  expect_close(iswt(grads, lo, hi), composite::iswt(grads, lo, hi, -2), "iswt");
+  const auto [glo, ghi] =
+      ops::detail::swt_backward_filters(grads, x, lo, hi, -2);
+  const auto [clo, chi] = composite::swt_backward_filters(grads, x, lo, hi, -2);
+  expect_all_close({glo, ghi}, {clo, chi}, "swt_backward_filters");
+}
+
 constexpr int64_t kChannels[] = {1, 3, 16, 17, 40, 130};
 constexpr int64_t kFew[] = {1, 2, 3, 4, 5, 8, 9, 15};
 constexpr at::ScalarType kTypes[] =
@@ -264,6 +284,8 @@ TEST(CpuKernels, StridedInputsAgreeWithTheCompositePath) {
         wavedec(x, lo, hi, 3),
         composite::wavedec(x, lo, hi, 3, "reflect", -2),
         "wavedec");
+    expect_all_close(
+        swt(x, lo, hi, 3), composite::swt(x, lo, hi, 3, -2), "swt");
   }
   // The sequence last, as [batch, channels, length].
   const auto x = at::randn({3, 5, 260});
@@ -274,6 +296,38 @@ TEST(CpuKernels, StridedInputsAgreeWithTheCompositePath) {
       waverec(coeffs, lo, hi, "symmetric", -1),
       composite::waverec(coeffs, lo, hi, "symmetric", -1),
       "waverec");
+  expect_all_close(
+      swt(x, lo, hi, 3, -1), composite::swt(x, lo, hi, 3, -1), "swt");
+}
+
+TEST(CpuKernels, StationaryAgreesWithTheCompositePath) {
+  at::manual_seed(4);
+  const c10::AutoGradMode guard(false);
+  constexpr int64_t kTaps[] = {2, 8, 4, 14, 6, 20};
+  for (int64_t n = 1; n <= 70; ++n) {
+    for (int64_t j = 0; j < 2; ++j) {
+      const int64_t i = 2 * n + j + n / 6;
+      const bool few = i % 2 == 0;
+      const bool per_channel = i % 5 == 0;
+      check_stationary(
+          {{few ? 1 : 2, n, few ? kFew[i / 2 % 8] : kChannels[i % 6]},
+           "swt",
+           kTaps[i / 3 % 6],
+           1 + i / 2 % 5,
+           kTypes[i / 7 % 4],
+           per_channel,
+           !per_channel && i % 3 == 0});
+      ASSERT_FALSE(HasFatalFailure());
+    }
+  }
+  for (const auto type : kTypes) {
+    check_stationary({{1, 9001, 33}, "swt", 8, 3, type, false, true});
+    check_stationary({{2, 5000, 17}, "swt", 4, 5, type, true});
+    check_stationary({{1, 300001, 1}, "swt", 8, 3, type, false});
+    check_stationary({{2, 20011, 3}, "swt", 6, 4, type, true});
+    check_stationary({{3, 1000, 5}, "swt", 8, 7, type, false});
+    ASSERT_FALSE(HasFatalFailure());
+  }
 }
 
 TEST(CpuKernels, CausalAgreesWithTheCompositePath) {
@@ -313,6 +367,12 @@ TEST(CpuKernels, ThreadsDoNotChangeABit) {
     r.push_back(glo);
     r.push_back(ghi);
     r.push_back(causal_wavedec(x, lo, 3)[0]);
+    const auto s = swt(x, lo, hi, 3);
+    r.insert(r.end(), s.begin(), s.end());
+    r.push_back(iswt(s, lo, hi));
+    const auto [slo, shi] = ops::detail::swt_backward_filters(s, x, lo, hi, -2);
+    r.push_back(slo);
+    r.push_back(shi);
     const auto mono = wavedec(x.flatten(1).unsqueeze(2), lo, hi, 4);
     r.insert(r.end(), mono.begin(), mono.end());
     r.push_back(waverec(mono, lo, hi));
