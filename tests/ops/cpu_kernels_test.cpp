@@ -264,6 +264,14 @@ TEST(CpuKernels, FewChannelsAgreeWithTheCompositePath) {
            i % 3 == 0});
       check_wavelets(
           {{3, 200 + i, channels}, mode, 6, 1 + i % 4, kTypes[i % 2], false});
+      // Short signals are computed side by side, in groups that do not divide.
+      check_wavelets(
+          {{67, 20 + 3 * i, channels},
+           mode,
+           8,
+           1 + i % 3,
+           kTypes[i % 4],
+           i % 2 == 0});
       ASSERT_FALSE(HasFatalFailure());
       ++i;
     }

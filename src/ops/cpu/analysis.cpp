@@ -12,11 +12,10 @@
 namespace signalllm::ops::cpu {
 namespace {
 
-constexpr int64_t kHalfRows = 64; // computed in float before they are rounded
-
+/// Rows that are computed before they are rounded or put apart.
 template <class A>
-int64_t half_rows(const AnalysisStage<A>& s) {
-  return s.narrow.width > 0 ? s.narrow.rows : kHalfRows;
+int64_t copied_rows(const AnalysisStage<A>& s) {
+  return s.narrow.width > 0 ? s.narrow.rows : 64;
 }
 
 /// One job: what it makes, and its scratch.
@@ -24,20 +23,21 @@ template <class A>
 class AnalysisJob {
  public:
   AnalysisJob(const AnalysisStage<A>& stage, int64_t job)
-      : s_(stage), call_(stage.call), tile_(job % stage.tiles()) {
-    const int64_t blocks = (call_.inner + s_.block - 1) / s_.block;
-    c0_ = job / s_.tiles() % blocks * s_.block;
-    batch_ = job / s_.tiles() / blocks;
-    channels_ = std::min(s_.block, call_.inner - c0_);
-    made_ = s_.made(tile_, read_);
+      : s_(stage), call_(stage.call),
+        cut_(call_, stage.block, stage.tiles(), job), channels_(cut_.channels) {
+    made_ = s_.made(cut_.tile, read_);
   }
 
   void run() {
     if (made_[0].size() == 0) {
       return;
     }
-    const bool half_in = is_half(s_.input_storage);
-    chunk_rows_ = is_half(call_.storage) ? half_rows(s_) : 0;
+    const auto input = cut_.place(s_.input_storage, s_.level(s_.first).present);
+    const bool in_place = input.in_place();
+    const bool direct = cut_.place(call_.storage, 0).in_place();
+    chunk_rows_ = direct ? 0 : copied_rows(s_);
+    const int64_t line =
+        cut_.entries > 1 ? std::max(read_.size(), chunk_rows_) : 0;
     int64_t between[2] = {0, 0};
     for (size_t i = 0; i + 1 < made_.size(); ++i) {
       between[i % 2] = std::max(between[i % 2], made_[i].size());
@@ -51,7 +51,7 @@ class AnalysisJob {
         bytes(between[1]) + 2 * bytes(chunk_rows_) +
         Scratch::bytes_for(s_.narrow_space(), sizeof(A)) +
         Scratch::bytes_for(s_.narrow_taps(), sizeof(TapRow<A>)) +
-        bytes(half_in ? read_.size() : 0));
+        bytes(in_place ? 0 : read_.size()) + bytes(line));
     const auto rows = [&](int64_t n) { return scratch.take<A>(n * channels_); };
     table_ = scratch.take<const A*>(table_size(call_.taps));
     zeros_ = rows(1);
@@ -62,14 +62,15 @@ class AnalysisJob {
     hi_chunk_ = rows(chunk_rows_);
     phases_ = scratch.take<A>(s_.narrow_space());
     tap_rows_ = scratch.take<TapRow<A>>(s_.narrow_taps());
+    line_ = rows(line);
     auto x = load_strip<A>(
-        s_.input_storage,
+        input,
         s_.input,
-        start(s_.level(s_.first).present),
-        call_.inner,
         read_,
-        half_in ? rows(read_.size()) : nullptr,
-        channels_);
+        in_place ? nullptr : rows(read_.size()),
+        channels_,
+        line_);
+    reads_memory_ = s_.streams && in_place;
     for (int64_t i = 0; i < static_cast<int64_t>(made_.size()); ++i) {
       const Strip<A> a(buffer[i % 2], channels_, made_[i]);
       run_level(i, x, a);
@@ -81,14 +82,7 @@ class AnalysisJob {
   bool is_last(int64_t i) const {
     return i + 1 == static_cast<int64_t>(made_.size());
   }
-  /// Where the job's values begin in a tensor of that many rows.
-  int64_t start(int64_t rows) const {
-    return batch_ * rows * call_.inner + c0_;
-  }
-
   AnalysisLevelJob<A> level_job(int64_t i, const Strip<const A>& x) const {
-    const bool reads_memory =
-        s_.streams && i == 0 && !is_half(s_.input_storage);
     AnalysisLevelJob<A> work{
         s_,
         s_.first + i,
@@ -100,18 +94,18 @@ class AnalysisJob {
         table_,
         phases_,
         tap_rows_,
-        reads_memory ? 4 : 0};
+        reads_memory_ && i == 0 ? 4 : 0};
     work.fir.taps = call_.taps;
-    work.fir.taps_stride = call_.per_channel ? call_.inner : 0;
-    work.fir.taps_lo = call_.lo + (call_.per_channel ? c0_ : 0);
-    work.fir.taps_hi = call_.hi + (call_.per_channel ? c0_ : 0);
+    work.fir.taps_stride = call_.per_channel ? call_.width() : 0;
+    work.fir.taps_lo = call_.lo + (call_.per_channel ? cut_.c0 : 0);
+    work.fir.taps_hi = call_.hi + (call_.per_channel ? cut_.c0 : 0);
     work.fir.lattice = call_.lattice.stages > 0 ? &call_.lattice : nullptr;
     return work;
   }
 
   void run_level(int64_t i, const Strip<const A>& x, const Strip<A>& a) {
     auto work = level_job(i, x);
-    const Range own = s_.owned(s_.first + i, tile_);
+    const Range own = s_.owned(s_.first + i, cut_.tile);
     if (!is_last(i)) {
       for (const Range part : {made_[i].low, made_[i].high}) {
         for (const Range halo :
@@ -133,59 +127,50 @@ class AnalysisJob {
     }
   }
 
-  /// Rows that the job owns: to the tensors, or through a chunk to those of
-  /// half precision.
+  /// Rows that the job owns: to the tensors, or through a chunk.
   void
   run_own(AnalysisLevelJob<A>& work, int64_t i, Range part, const Strip<A>& a) {
     const auto& v = s_.level(work.l);
-    const bool half = is_half(call_.storage);
-    const bool half_a = is_last(i) && is_half(s_.output_storage);
-    const int64_t row = part.first * call_.inner;
-    const int64_t d_start = start(v.coefficients) + row;
-    const int64_t a_start = start(s_.output_rows) + row;
+    const auto d_place = cut_.place(call_.storage, v.coefficients);
+    const auto a_place = cut_.place(s_.output_storage, s_.output_rows);
+    const auto at = [&](void* tensor, const Place& place) {
+      return static_cast<A*>(tensor) + place.start + part.first * place.stride;
+    };
+    const bool copied = !d_place.in_place();
+    const bool copied_a = is_last(i) && !a_place.in_place();
     A* lo = lo_chunk_;
     int64_t lo_stride = channels_;
     if (!is_last(i)) {
       lo = a.at(part.first);
-    } else if (!half_a) {
-      lo = static_cast<A*>(s_.output) + a_start;
-      lo_stride = call_.inner;
+    } else if (!copied_a) {
+      lo = at(s_.output, a_place);
+      lo_stride = a_place.stride;
     }
     A* hi = nullptr;
     if (v.detail) {
-      hi = half ? hi_chunk_ : static_cast<A*>(v.detail) + d_start;
+      hi = copied ? hi_chunk_ : at(v.detail, d_place);
     }
-    work.fir.stream_lo = s_.streams && is_last(i) && !half_a;
-    work.fir.stream_hi = s_.streams && !half;
-    work.run(part, lo, lo_stride, hi, half ? channels_ : call_.inner);
-    const auto round =
-        [&](Storage storage, const A* from, void* to, int64_t at) {
-          store_rows(
-              storage,
-              from,
-              channels_,
-              to,
-              at,
-              call_.inner,
-              part.size(),
-              channels_);
-        };
-    if (hi && half) {
-      round(call_.storage, hi_chunk_, v.detail, d_start);
+    work.fir.stream_lo = s_.streams && is_last(i) && !copied_a;
+    work.fir.stream_hi = s_.streams && !copied;
+    work.run(part, lo, lo_stride, hi, copied ? channels_ : d_place.stride);
+    if (hi && copied) {
+      store_rows(d_place, hi_chunk_, v.detail, part, channels_, line_);
     }
-    if (half_a) {
-      round(s_.output_storage, lo_chunk_, s_.output, a_start);
+    if (copied_a) {
+      store_rows(a_place, lo_chunk_, s_.output, part, channels_, line_);
     }
   }
 
   const AnalysisStage<A>& s_;
   const Analysis<A>& call_;
-  int64_t tile_, c0_, batch_, channels_, chunk_rows_ = 0;
+  Cut cut_;
+  int64_t channels_, chunk_rows_ = 0;
+  bool reads_memory_ = false;
   Span read_; // of the stage's input
   std::vector<Span> made_; // of every level's approximation
   const A** table_ = nullptr;
   A *zeros_ = nullptr, *extended_ = nullptr, *phases_ = nullptr;
-  A *lo_chunk_ = nullptr, *hi_chunk_ = nullptr;
+  A *lo_chunk_ = nullptr, *hi_chunk_ = nullptr, *line_ = nullptr;
   TapRow<A>* tap_rows_ = nullptr;
 };
 
@@ -199,7 +184,8 @@ void analyse(const Analysis<A>& call) {
   }
   const int64_t bytes = bytes_of(call.storage) * call.batch * call.inner *
       call.levels[0].length * 2;
-  bool aligned = call.inner * bytes_of(call.storage) % 64 == 0 &&
+  bool aligned = call.entries == 1 &&
+      call.inner * bytes_of(call.storage) % 64 == 0 &&
       reinterpret_cast<uintptr_t>(call.approximation) % 64 == 0;
   for (const auto& v : call.levels) {
     aligned = aligned && reinterpret_cast<uintptr_t>(v.detail) % 64 == 0;
@@ -226,9 +212,8 @@ void analyse(const Analysis<A>& call) {
       s.output = next.get();
     }
     s.streams = aligned && bytes >= kStreamBytes;
-    const int64_t blocks = (call.inner + s.block - 1) / s.block;
     run_jobs(
-        call.batch * blocks * s.tiles(),
+        count_jobs(call, s.block, s.tiles()),
         std::min(s.tile, call.levels[first].length) * s.block,
         [&](int64_t job) { AnalysisJob<A>(s, job).run(); });
     held = std::move(next);

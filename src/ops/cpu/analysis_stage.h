@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ops/cpu/analysis.h"
+#include "ops/cpu/cut.h"
 #include "ops/cpu/edges.h"
 #include "ops/cpu/narrow.h"
 #include "ops/cpu/span.h"
@@ -39,7 +40,7 @@ struct AnalysisStage {
       const int64_t end = 2 * (v.coefficients - 1) + base + call.taps;
       overhang.emplace_back(call.mode, v.length, -base, end - v.length);
     }
-    narrow = {call.inner, call.per_channel};
+    narrow = {call.width(), call.per_channel};
     if (narrow.width > 0 && call.per_channel) {
       repeated_lo = narrow.repeated(call.lo, call.taps);
       repeated_hi = call.hi ? narrow.repeated(call.hi, call.taps) : repeated_lo;
@@ -121,7 +122,7 @@ void plan_stage(AnalysisStage<A>& s) {
   const int64_t values = tile_values(call.storage);
   const int64_t length = s.level(s.first).length;
   const int64_t all = static_cast<int64_t>(call.levels.size());
-  const int64_t narrow = std::min<int64_t>(call.inner, 32);
+  const int64_t narrow = std::min<int64_t>(call.width(), 32);
   // Rows that tiles of levels first .. last compute twice.
   const auto halo = [&](int64_t last) {
     return (call.taps - 2) *
@@ -139,14 +140,12 @@ void plan_stage(AnalysisStage<A>& s) {
   const int64_t rows = tiled
       ? std::min(length, std::max<int64_t>(64, 4 * halo(s.last)))
       : length;
-  s.block = channel_block(call.inner, rows, values);
+  s.block = block_of(call, rows, values);
   s.tile = tiled ? std::max(rows, values / s.block) : length;
   // Enough jobs for all threads, in halves.
-  const auto jobs = [&] {
-    return call.batch * ((call.inner + s.block - 1) / s.block) * s.tiles();
-  };
+  const auto jobs = [&] { return count_jobs(call, s.block, s.tiles()); };
   const int64_t threads = available_threads();
-  while (jobs() < threads && s.block >= 64 &&
+  while (jobs() < threads && call.entries == 1 && s.block >= 64 &&
          call.batch * length * call.inner > 32 * 1024) {
     s.block = (s.block / 2 + 31) / 32 * 32;
   }

@@ -119,13 +119,9 @@ struct GradientRun {
   void run_job(int64_t job, int64_t part) {
     const auto& d = call.down;
     const auto& u = call.up;
-    const int64_t tiles = down.tiles();
-    const int64_t blocks = (d.inner + down.block - 1) / down.block;
-    const int64_t t = job % tiles;
-    const int64_t c0 = job / tiles % blocks * down.block;
-    const int64_t b = job / tiles / blocks;
-    const int64_t channels = std::min(down.block, d.inner - c0);
-    const bool half = is_half(d.storage);
+    const Cut cut(d, down.block, down.tiles(), job);
+    const int64_t channels = cut.channels, c0 = cut.c0, t = cut.tile;
+    const bool copied = !cut.place(d.storage, 0).in_place();
 
     // made[l]: rows of u_{l+1}; back[l]: rows of v_l and, for l + 1, of level
     // l's details.
@@ -142,6 +138,8 @@ struct GradientRun {
       widest = std::max(widest, back[l + 1].size());
     }
 
+    const int64_t line_rows =
+        cut.entries > 1 ? std::max(read.size(), widest) : 0;
     const int64_t table_rows =
         std::max(table_size(d.taps), pair_table_size(up.steps));
     const int64_t edge_rows = std::max(extended_rows(d.taps), 2 * kEdgePairs);
@@ -157,7 +155,8 @@ struct GradientRun {
         Scratch::bytes_for(narrow_space, sizeof(A)) +
         Scratch::bytes_for(narrow_sums, sizeof(A)) +
         Scratch::bytes_for(down.narrow_taps(), sizeof(TapRow<A>)) +
-        (half ? bytes(read.size()) + 2 * bytes(widest) : 0));
+        (copied ? bytes(read.size()) + 2 * bytes(widest) : 0) +
+        bytes(line_rows));
     const auto rows = [&](int64_t n) { return scratch.take<A>(n * channels); };
     const A** table = scratch.take<const A*>(table_rows);
     A* zeros = rows(1);
@@ -166,30 +165,25 @@ struct GradientRun {
     A* buffer[2] = {rows(widest), rows(widest)};
     A* runs = scratch.take<A>(narrow_space);
     A* repeated = scratch.take<A>(narrow_sums);
+    A* line = rows(line_rows);
     auto* tap_rows = scratch.take<TapRow<A>>(down.narrow_taps());
 
     const auto load =
         [&](const void* tensor, int64_t count, const Span& span, A* copy) {
           return load_strip<A>(
-              d.storage,
-              tensor,
-              b * count * d.inner + c0,
-              d.inner,
-              span,
-              copy,
-              channels);
+              cut.place(d.storage, count), tensor, span, copy, channels, line);
         };
-    A* d_copy = half ? rows(widest) : nullptr;
+    A* d_copy = copied ? rows(widest) : nullptr;
     std::vector<Strip<const A>> us{load(
         d.input,
         d.levels[0].present,
         read,
-        half ? rows(read.size()) : nullptr)};
+        copied ? rows(read.size()) : nullptr)};
     const auto reader = [&](int64_t l) {
       AnalysisLevelJob<A> work{
           down, l, us[l], channels, {}, zeros, edge, table, runs, tap_rows, 0};
       work.fir.taps = d.taps;
-      work.fir.taps_stride = d.per_channel ? d.inner : 0;
+      work.fir.taps_stride = d.per_channel ? d.width() : 0;
       work.fir.taps_lo = d.lo + (d.per_channel ? c0 : 0);
       work.fir.lattice = d.lattice.stages > 0 ? &d.lattice : nullptr;
       return work;
@@ -208,7 +202,7 @@ struct GradientRun {
         u.approximation,
         u.approximation_rows,
         back[levels],
-        half ? rows(widest) : nullptr);
+        copied ? rows(widest) : nullptr);
     for (int64_t l = levels - 1; l >= 0; --l) {
       const auto detail = load(
           u.levels[l].detail, u.levels[l].coefficients, back[l + 1], d_copy);
@@ -233,7 +227,7 @@ struct GradientRun {
           up, l, v, detail, y, channels, {}, zeros, edge, table, runs};
       up_work.pairs.steps = up.steps;
       up_work.pairs.taps = u.filters + (u.per_channel ? c0 : 0);
-      up_work.pairs.taps_stride = u.per_channel ? u.inner : 0;
+      up_work.pairs.taps_stride = u.per_channel ? u.width() : 0;
       up_work.pairs.lattice = u.lattice.stages > 0 ? &u.lattice : nullptr;
       up_work.run(back[l].low);
       up_work.run(back[l].high);
@@ -257,7 +251,10 @@ void plan_gradient(AnalysisStage<A>& s) {
   const bool tiled = 4 * halo < length;
   const int64_t rows =
       tiled ? std::min(length, std::max<int64_t>(64, 4 * halo)) : length;
-  s.block = std::min<int64_t>(64, channel_block(call.inner, rows, values));
+  s.block = block_of(call, rows, values);
+  if (call.entries == 1) {
+    s.block = std::min<int64_t>(64, s.block);
+  }
   const int64_t tile = std::max(rows, values / s.block);
   s.tile = !tiled || tile >= length ? length
                                     : std::max<int64_t>(tile / unit, 1) * unit;
@@ -269,7 +266,7 @@ template <class A>
 FilterSums bank_gradient(const BankGradient<A>& call) {
   const auto& d = call.down;
   const auto levels = static_cast<int64_t>(d.levels.size());
-  const auto width = static_cast<size_t>(d.per_channel ? d.inner : 1);
+  const auto width = static_cast<size_t>(d.per_channel ? d.width() : 1);
   FilterSums out;
   out.lo.assign(d.taps * width, 0.0);
   out.hi = out.lo;
@@ -279,8 +276,7 @@ FilterSums bank_gradient(const BankGradient<A>& call) {
   AnalysisStage<A> down{
       d, 0, levels, 0, 0, 0, {}, d.input, d.storage, nullptr, d.storage, 0};
   plan_gradient(down);
-  const int64_t jobs =
-      d.batch * ((d.inner + down.block - 1) / down.block) * down.tiles();
+  const int64_t jobs = count_jobs(d, down.block, down.tiles());
   const int64_t parts = sum_parts(jobs, d.per_channel);
   const int64_t cost = jobs / parts * down.tile * down.block;
   GradientRun<A> run{
@@ -288,7 +284,7 @@ FilterSums bank_gradient(const BankGradient<A>& call) {
       std::move(down),
       {call.up, 0, 0},
       levels,
-      PartialSums<A>(parts, 2 * d.taps, d.inner, d.per_channel)};
+      PartialSums<A>(parts, 2 * d.taps, d.width(), d.per_channel)};
   run.down.prepare();
   run.up.prepare();
   run_jobs(parts, cost, [&](int64_t part) {

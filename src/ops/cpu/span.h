@@ -79,32 +79,23 @@ struct Strip {
   }
 };
 
-/// The rows of a tensor whose first value is `start`, `stride` apart: those of
-/// `span` widened into `copy`, or where they are.
+/// Rows of a tensor: those of `span` in `copy`, or where they are.
 template <class A>
 Strip<const A> load_strip(
-    Storage storage,
+    const Place& place,
     const void* tensor,
-    int64_t start,
-    int64_t stride,
     const Span& span,
     A* copy,
-    int64_t channels) {
-  if (!is_half(storage)) {
-    return Strip<const A>(static_cast<const A*>(tensor) + start, stride);
+    int64_t channels,
+    A* line) {
+  if (place.in_place()) {
+    return Strip<const A>(
+        static_cast<const A*>(tensor) + place.start, place.stride);
   }
   const Strip<A> to(copy, channels, span);
   for (const Range part : {span.low, span.high}) {
     if (part.size() > 0) {
-      load_rows(
-          storage,
-          tensor,
-          start + part.first * stride,
-          stride,
-          to.at(part.first),
-          channels,
-          part.size(),
-          channels);
+      load_rows(place, tensor, part, to.at(part.first), channels, line);
     }
   }
   return to;

@@ -53,7 +53,7 @@ std::vector<at::Tensor> swt_cpu(
     return {input.clone()};
   }
   const auto& s = plan.signal;
-  const Layout layout(s, true);
+  const Layout layout(s, Layout::Few::along);
   const auto x = layout.in(input, s);
   std::vector<at::Tensor> out, made;
   std::vector<void*> to;
@@ -89,7 +89,7 @@ at::Tensor iswt_cpu(
     return coeffs[0].clone();
   }
   const auto& s = plan.signal;
-  const Layout layout(s, true);
+  const Layout layout(s, Layout::Few::along);
   const Coefficients c(coeffs, layout, s);
   const auto out = at::empty(s.sizes, coeffs[0].options());
   const auto made = layout.out(out, s.length);
@@ -124,7 +124,7 @@ std::tuple<at::Tensor, at::Tensor> swt_backward_filters_cpu(
     return {at::zeros_like(dec_lo), at::zeros_like(dec_hi)};
   }
   const auto& s = plan.signal;
-  const Layout layout(s, true);
+  const Layout layout(s, Layout::Few::along);
   const Coefficients g(grads, layout, s);
   const auto x = layout.in(input, s);
   FilterSums sums;

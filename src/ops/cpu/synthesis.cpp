@@ -14,29 +14,29 @@ namespace {
 template <class A>
 void run_job(const SynthesisStage<A>& s, int64_t job) {
   const auto& call = s.call;
-  const int64_t blocks = (call.inner + s.block - 1) / s.block;
-  const int64_t tiles = s.tiles();
-  const int64_t t = job % tiles;
-  const int64_t c0 = job / tiles % blocks * s.block;
-  const int64_t b = job / tiles / blocks;
-  const int64_t channels = std::min(s.block, call.inner - c0);
+  const Cut cut(call, s.block, s.tiles(), job);
+  const int64_t channels = cut.channels, c0 = cut.c0;
   const int64_t count = s.levels();
-  const bool half = is_half(call.storage);
+  const auto out = cut.place(call.storage, s.level(0).wanted);
+  const bool copied = !out.in_place();
 
   // made[l]: rows of level l's output; made[count]: of the approximation.
   std::vector<Span> made(count + 1);
-  made[0].low = {t * s.tile, std::min((t + 1) * s.tile, s.level(0).wanted)};
-  int64_t space[2] = {half ? made[0].size() : 0, 0};
+  made[0].low = {
+      cut.tile * s.tile, std::min((cut.tile + 1) * s.tile, s.level(0).wanted)};
+  int64_t space[2] = {copied ? made[0].size() : 0, 0};
   int64_t widest = 0;
   for (int64_t l = 0; l < count; ++l) {
     made[l + 1] = s.read(l, made[l]);
     const int64_t n = made[l + 1].size();
-    if (l + 1 < count || half) {
+    if (l + 1 < count || copied) {
       space[(l + 1) % 2] = std::max(space[(l + 1) % 2], n);
     }
-    widest = half ? std::max(widest, n) : 0;
+    widest = copied ? std::max(widest, n) : 0;
   }
 
+  const int64_t line_rows =
+      cut.entries > 1 ? std::max(widest, made[0].size()) : 0;
   const int64_t table_rows = pair_table_size(s.steps);
   const auto bytes = [&](int64_t rows) {
     return Scratch::bytes_for(rows * channels, sizeof(A));
@@ -44,7 +44,8 @@ void run_job(const SynthesisStage<A>& s, int64_t job) {
   Scratch scratch(
       Scratch::bytes_for(table_rows, sizeof(A*)) + bytes(1) +
       bytes(2 * kEdgePairs) + bytes(space[0]) + bytes(space[1]) +
-      bytes(widest) + Scratch::bytes_for(s.narrow_space(), sizeof(A)));
+      bytes(widest) + bytes(line_rows) +
+      Scratch::bytes_for(s.narrow_space(), sizeof(A)));
   const A** table = scratch.take<const A*>(table_rows);
   A* zeros = scratch.take<A>(channels);
   std::fill_n(zeros, channels, A(0));
@@ -53,30 +54,26 @@ void run_job(const SynthesisStage<A>& s, int64_t job) {
       scratch.take<A>(space[0] * channels),
       scratch.take<A>(space[1] * channels)};
   A* d_copy = scratch.take<A>(widest * channels);
+  A* line = scratch.take<A>(line_rows * channels);
   A* runs = scratch.take<A>(s.narrow_space());
 
-  const auto load =
-      [&](const void* tensor, int64_t in_rows, const Span& span, A* copy) {
-        return load_strip<A>(
-            call.storage,
-            tensor,
-            b * in_rows * call.inner + c0,
-            call.inner,
-            span,
-            copy,
-            channels);
-      };
+  const auto load = [&](const void* tensor,
+                        int64_t in_rows,
+                        const Span& span,
+                        A* copy) {
+    return load_strip<A>(
+        cut.place(call.storage, in_rows), tensor, span, copy, channels, line);
+  };
   auto a = load(
       call.approximation,
       call.approximation_rows,
       made[count],
       buffer[count % 2]);
-  const int64_t out_start = b * s.level(0).wanted * call.inner + c0;
   for (int64_t l = count - 1; l >= 0; --l) {
     const auto& v = s.level(l);
-    const bool direct = l == 0 && !half;
+    const bool direct = l == 0 && !copied;
     const Strip<A> y = direct
-        ? Strip<A>(static_cast<A*>(call.output) + out_start, call.inner)
+        ? Strip<A>(static_cast<A*>(call.output) + out.start, out.stride)
         : Strip<A>(buffer[l % 2], channels, made[l]);
     SynthesisLevelJob<A> work{
         s,
@@ -92,24 +89,18 @@ void run_job(const SynthesisStage<A>& s, int64_t job) {
         runs};
     work.pairs.steps = s.steps;
     work.pairs.taps = call.filters + (call.per_channel ? c0 : 0);
-    work.pairs.taps_stride = call.per_channel ? call.inner : 0;
+    work.pairs.taps_stride = call.per_channel ? call.width() : 0;
     work.pairs.lattice = call.lattice.stages > 0 ? &call.lattice : nullptr;
     work.pairs.stream = s.streams && direct;
-    work.pairs.prefetch = s.streams && !half && l == 0 ? 4 : 0;
+    work.pairs.prefetch = s.streams && direct ? 4 : 0;
     work.run(made[l].low);
     work.run(made[l].high);
     a = y;
   }
-  if (half) {
+  if (copied) {
+    const Range rows_made = made[0].low;
     store_rows(
-        call.storage,
-        a.at(made[0].low.first),
-        channels,
-        call.output,
-        out_start + made[0].low.first * call.inner,
-        call.inner,
-        made[0].size(),
-        channels);
+        out, a.at(rows_made.first), call.output, rows_made, channels, line);
   }
 }
 
@@ -122,16 +113,17 @@ void synthesise(const Synthesis<A>& call) {
   }
   const int64_t bytes = bytes_of(call.storage) * call.batch * call.inner *
       call.levels[0].wanted * 2;
-  const bool aligned = call.inner * bytes_of(call.storage) % 64 == 0 &&
+  const bool aligned = call.entries == 1 &&
+      call.inner * bytes_of(call.storage) % 64 == 0 &&
       reinterpret_cast<uintptr_t>(call.output) % 64 == 0;
   SynthesisStage<A> s{call, 0, 0};
   plan_stage(s);
   s.prepare();
   s.streams = aligned && bytes >= kStreamBytes;
-  const int64_t blocks = (call.inner + s.block - 1) / s.block;
-  run_jobs(call.batch * blocks * s.tiles(), s.tile * s.block, [&](int64_t job) {
-    run_job(s, job);
-  });
+  run_jobs(
+      count_jobs(call, s.block, s.tiles()), s.tile * s.block, [&](int64_t job) {
+        run_job(s, job);
+      });
 }
 
 template void synthesise(const Synthesis<float>&);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ops/cpu/cut.h"
 #include "ops/cpu/edges.h"
 #include "ops/cpu/narrow.h"
 #include "ops/cpu/span.h"
@@ -35,7 +36,7 @@ struct SynthesisStage {
       const int64_t end = 2 * (v.coefficients - 1) + call.taps - left;
       overhang.emplace_back(call.mode, v.length, left, end - v.length);
     }
-    narrow = {call.inner, call.per_channel};
+    narrow = {call.width(), call.per_channel};
     if (narrow.width > 0 && call.per_channel) {
       repeated = narrow.repeated(call.filters, 2 * call.taps);
     }
@@ -121,14 +122,12 @@ void plan_stage(SynthesisStage<A>& s) {
   const int64_t values = tile_values(call.storage);
   const int64_t length = s.level(0).wanted;
   const int64_t rows = std::min(length, std::max<int64_t>(64, 8 * call.taps));
-  s.block = channel_block(call.inner, rows, values);
+  s.block = block_of(call, rows, values);
   s.tile = std::max(rows, values / s.block);
-  const auto jobs = [&] {
-    return call.batch * ((call.inner + s.block - 1) / s.block) * s.tiles();
-  };
+  const auto jobs = [&] { return count_jobs(call, s.block, s.tiles()); };
   const int64_t threads = available_threads();
   const bool large = call.batch * length * call.inner > 32 * 1024;
-  while (large && jobs() < threads && s.block >= 64) {
+  while (large && call.entries == 1 && jobs() < threads && s.block >= 64) {
     s.block = (s.block / 2 + 31) / 32 * 32;
   }
   while (large && jobs() < threads && s.tile >= 16 * call.taps) {
