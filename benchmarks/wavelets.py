@@ -27,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODE, LEVEL = "reflect", 3
 SEED = [f"8x{n}x128" for n in (64, 128, 256, 512, 1024)]
 LARGE = "64x4096x256"
+MONO = ["64x4096x1", f"1x{1 << 22}x1"]
 
 
 def medians(candidates, seconds, clock):
@@ -140,8 +141,12 @@ def measure(ops, shape, name, threads, seconds, full, compiled):
     x, wavelet = torch.randn(shape), pywt.Wavelet(name)
     # First of all, before the thread's scratch memory has grown.
     f = [torch.tensor(v) for v in (wavelet.dec_lo, wavelet.dec_hi)]
-    out = [torch.ones_like(c) for c in ops.wavedec(x[:1], *f, LEVEL, MODE)]
-    out = [torch.ones(shape[0], *c.shape[1:]) for c in out]
+    ops.wavedec(x[:1, :16].contiguous(), *f, LEVEL, MODE)  # loads the code
+    lengths = [shape[1]]
+    for _ in range(LEVEL):
+        lengths.append((lengths[-1] + wavelet.dec_len - 1) // 2)
+    out = [torch.ones(shape[0], n, shape[2])
+           for n in lengths[-1:] + lengths[:0:-1]]
     extra = extra_memory(
         lambda: ops.wavedec.out(x, *f, LEVEL, MODE, -2, out=out))
     candidates, coeffs, grads = ours(ops, x, wavelet, full)
@@ -156,7 +161,7 @@ def measure(ops, shape, name, threads, seconds, full, compiled):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--shapes", default=",".join(SEED + [LARGE]))
+    parser.add_argument("--shapes", default=",".join(SEED + [LARGE] + MONO))
     parser.add_argument("--wavelet", default="db4")
     parser.add_argument("--long", default="db8,db10,sym20",
                         help="longer filters, at 8x256x128; empty: none")
@@ -183,7 +188,7 @@ def main():
     plan += [("8x256x128", w, 1) for w in filter(None, args.long.split(","))]
     for shape, wavelet, threads in plan:
         sizes = tuple(map(int, shape.split("x")))
-        large = sizes[0] * sizes[1] * sizes[2] > 1 << 22
+        large = sizes[0] * sizes[1] * sizes[2] >= 1 << 22
         full = threads == 1 and wavelet == args.wavelet and not args.no_peers
         r = measure(torch.ops.signalllm, sizes, wavelet, threads, args.seconds,
                     full, not large and not args.no_compile)

@@ -6,6 +6,8 @@
 #include <ATen/TensorOperators.h>
 #include <c10/util/Exception.h>
 
+#include <cmath>
+
 namespace signalllm::functional {
 namespace {
 
@@ -136,6 +138,84 @@ at::Tensor iswt(at::TensorList coeffs, const Wavelet& wavelet, int64_t dim) {
   const auto lo = constant(wavelet.rec_lo(), filter_options(coeffs[0]));
   const auto hi = constant(wavelet.rec_hi(), filter_options(coeffs[0]));
   return ops::iswt(coeffs, lo, hi, dim);
+}
+
+namespace {
+
+/// What `modwt` is behind `swt` at the same level: each level's filters are
+/// centred there, so that they reach taps / 2 dilations ahead.
+at::Tensor delayed(
+    const at::Tensor& coefficient,
+    int64_t level,
+    int64_t taps,
+    int64_t dim,
+    bool back) {
+  const int64_t length = coefficient.size(dim);
+  if (length == 0) {
+    return coefficient; // the operator says what is wrong
+  }
+  int64_t shift = 0, dilation = 1 % length;
+  for (int64_t l = 0; l < level; ++l) {
+    shift = (shift + taps / 2 % length * dilation) % length;
+    dilation = 2 * dilation % length;
+  }
+  return shift == 0 ? coefficient
+                    : coefficient.roll(back ? -shift : shift, dim);
+}
+
+/// A filter from its last tap to its first, times `factor`.
+at::Tensor reversed(
+    const std::vector<double>& filter,
+    double factor,
+    const at::Tensor& like) {
+  std::vector<double> taps(filter.rbegin(), filter.rend());
+  for (auto& tap : taps) {
+    tap *= factor;
+  }
+  return constant(taps, filter_options(like));
+}
+
+} // namespace
+
+std::vector<at::Tensor> modwt(
+    const at::Tensor& input,
+    const Wavelet& wavelet,
+    int64_t level,
+    int64_t dim) {
+  const double scale = std::sqrt(0.5);
+  auto out = ops::swt(
+      input,
+      reversed(wavelet.dec_lo(), scale, input),
+      reversed(wavelet.dec_hi(), scale, input),
+      level,
+      dim);
+  const auto levels = static_cast<int64_t>(out.size()) - 1;
+  for (int64_t i = 0; i <= levels; ++i) {
+    out[i] = delayed(
+        out[i], i == 0 ? levels : levels - i + 1, wavelet.length(), dim, false);
+  }
+  return out;
+}
+
+at::Tensor imodwt(at::TensorList coeffs, const Wavelet& wavelet, int64_t dim) {
+  TORCH_CHECK(
+      !coeffs.empty(), "imodwt: coeffs is empty; it must hold at least V_J");
+  const auto levels = static_cast<int64_t>(coeffs.size()) - 1;
+  std::vector<at::Tensor> ahead;
+  for (int64_t i = 0; i <= levels; ++i) {
+    ahead.push_back(delayed(
+        coeffs[i],
+        i == 0 ? levels : levels - i + 1,
+        wavelet.length(),
+        dim,
+        true));
+  }
+  const double scale = std::sqrt(2.0); // iswt halves
+  return ops::iswt(
+      ahead,
+      reversed(wavelet.rec_lo(), scale, coeffs[0]),
+      reversed(wavelet.rec_hi(), scale, coeffs[0]),
+      dim);
 }
 
 at::Tensor causal_waverec(at::TensorList coeffs) {

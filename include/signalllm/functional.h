@@ -90,6 +90,27 @@ SIGNALLLM_API std::vector<at::Tensor> swt(
 SIGNALLLM_API at::Tensor
 iswt(at::TensorList coeffs, const Wavelet& wavelet, int64_t dim = -2);
 
+/// Maximal overlap transform (Percival and Walden, Wavelet Methods for Time
+/// Series Analysis, 2000, chapter 5): undecimated, circular, any length, and
+/// in time with the signal. With g_k = dec_lo[taps - 1 - k] / sqrt 2, h_k
+/// likewise of dec_hi, N the length and V_0 the input,
+///
+///   V_j[t] = sum_k g_k V_{j-1}[(t - 2^{j-1} k) mod N], W_j with h.
+///
+/// `[V_J, W_J, ..., W_1]`, each shaped like the input; `level` -1 as in
+/// `swt`. With an orthogonal wavelet the squares of all of them sum to those
+/// of the input.
+SIGNALLLM_API std::vector<at::Tensor> modwt(
+    const at::Tensor& input,
+    const Wavelet& wavelet,
+    int64_t level = -1,
+    int64_t dim = -2);
+
+/// Inverse of `modwt`: V_{j-1}[t] = sum_k (rec_lo[k] V_j[(t + 2^{j-1} k) mod N]
+/// + rec_hi[k] W_j[(t + 2^{j-1} k) mod N]) / sqrt 2.
+SIGNALLLM_API at::Tensor
+imodwt(at::TensorList coeffs, const Wavelet& wavelet, int64_t dim = -2);
+
 using ops::causal_filter;
 using ops::causal_wavedec;
 using ops::causal_wavelet_filter;

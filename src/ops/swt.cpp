@@ -52,6 +52,28 @@ SwtPlan plan_swt(
   return plan;
 }
 
+SwtPlan plan_swt_backward_filters(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    int64_t dim) {
+  auto plan = plan_iswt(
+      "swt_backward_filters", grads, "dec_lo", dec_lo, "dec_hi", dec_hi, dim);
+  TORCH_CHECK(
+      input.sizes() == grads[0].sizes() &&
+          input.scalar_type() == grads[0].scalar_type(),
+      "swt_backward_filters: the gradients are ",
+      grads[0].scalar_type(),
+      " ",
+      grads[0].sizes(),
+      ", the input ",
+      input.scalar_type(),
+      " ",
+      input.sizes());
+  return plan;
+}
+
 namespace composite {
 
 std::vector<at::Tensor> swt(
@@ -89,14 +111,8 @@ std::tuple<at::Tensor, at::Tensor> swt_backward_filters(
     const at::Tensor& dec_lo,
     const at::Tensor& dec_hi,
     int64_t dim) {
-  const auto plan = plan_iswt(
-      "swt_backward_filters", grads, "dec_lo", dec_lo, "dec_hi", dec_hi, dim);
-  TORCH_CHECK(
-      input.sizes() == grads[0].sizes(),
-      "swt_backward_filters: the gradients have shape ",
-      grads[0].sizes(),
-      ", the input ",
-      input.sizes());
+  const auto plan =
+      plan_swt_backward_filters(grads, input, dec_lo, dec_hi, dim);
   if (plan.levels == 0) {
     return {at::zeros_like(dec_lo), at::zeros_like(dec_hi)};
   }

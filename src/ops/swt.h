@@ -42,6 +42,14 @@ SwtPlan plan_iswt(
     const at::Tensor& hi,
     int64_t dim);
 
+/// Checks every argument of `swt_backward_filters`.
+SwtPlan plan_swt_backward_filters(
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    int64_t dim);
+
 namespace detail {
 
 /// signalllm::swt_backward_filters: gradients of sum_i grads_i * swt(input)_i

@@ -63,6 +63,10 @@ at::Tensor iswt_autograd(
     const at::Tensor& rec_lo,
     const at::Tensor& rec_hi,
     int64_t dim) {
+  if (!differentiated(coeffs, rec_lo, rec_hi)) {
+    const at::AutoDispatchBelowADInplaceOrView guard;
+    return ops::iswt(coeffs, rec_lo, rec_hi, dim);
+  }
   return Iswt::apply(coeffs, rec_lo, rec_hi, dim);
 }
 

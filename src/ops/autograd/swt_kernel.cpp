@@ -51,6 +51,10 @@ std::vector<at::Tensor> swt_autograd(
     const at::Tensor& dec_hi,
     int64_t level,
     int64_t dim) {
+  if (!differentiated(input, dec_lo, dec_hi)) {
+    const at::AutoDispatchBelowADInplaceOrView guard;
+    return ops::swt(input, dec_lo, dec_hi, level, dim);
+  }
   return Swt::apply(input, dec_lo, dec_hi, level, dim);
 }
 

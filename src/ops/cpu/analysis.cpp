@@ -12,170 +12,167 @@
 namespace signalllm::ops::cpu {
 namespace {
 
-constexpr int64_t kHalfRows = 64; // computed in float before they are rounded
-
+/// Rows that are computed before they are rounded or put apart.
 template <class A>
-void run_job(const AnalysisStage<A>& s, int64_t job) {
-  const auto& call = s.call;
-  const int64_t blocks = (call.inner + s.block - 1) / s.block;
-  const int64_t tiles = s.tiles();
-  const int64_t t = job % tiles;
-  const int64_t c0 = job / tiles % blocks * s.block;
-  const int64_t b = job / tiles / blocks;
-  const int64_t channels = std::min(s.block, call.inner - c0);
-  const int64_t count = s.last - s.first;
-  const bool half_out = is_half(call.storage);
-  const bool half_in = is_half(s.input_storage);
+int64_t copied_rows(const AnalysisStage<A>& s) {
+  return s.narrow.width > 0 ? s.narrow.rows : 64;
+}
 
-  // From the last level up: what each must make, and what it reads.
-  std::vector<Range> made(count);
-  Range read;
-  for (int64_t i = count - 1; i >= 0; --i) {
-    made[i] = s.owned(s.first + i, t);
-    if (i < count - 1 && read.size() > 0) {
-      if (made[i].size() == 0) {
-        made[i] = read;
-      } else {
-        made[i] = {
-            std::min(made[i].first, read.first),
-            std::max(made[i].last, read.last)};
-      }
+/// One job: what it makes, and its scratch.
+template <class A>
+class AnalysisJob {
+ public:
+  AnalysisJob(const AnalysisStage<A>& stage, int64_t job)
+      : s_(stage), call_(stage.call),
+        cut_(call_, stage.block, stage.tiles(), job), channels_(cut_.channels) {
+    made_ = s_.made(cut_.tile, read_);
+  }
+
+  void run() {
+    if (made_[0].size() == 0) {
+      return;
     }
-    read = s.read(s.first + i, made[i]);
-  }
-  if (made[0].size() == 0) {
-    return;
-  }
-
-  const int64_t table_rows = table_size(call.taps);
-  const int64_t extra_rows = extended_rows(call.taps);
-  int64_t between[2] = {0, 0};
-  for (int64_t i = 0; i + 1 < count; ++i) {
-    between[i % 2] = std::max(between[i % 2], made[i].size());
-  }
-  const int64_t chunk = half_out ? kHalfRows : 0;
-  const size_t size = sizeof(A);
-  Scratch scratch(
-      Scratch::bytes_for(table_rows, sizeof(A*)) +
-      Scratch::bytes_for(channels, size) +
-      Scratch::bytes_for(extra_rows * channels, size) +
-      Scratch::bytes_for(between[0] * channels, size) +
-      Scratch::bytes_for(between[1] * channels, size) +
-      2 * Scratch::bytes_for(chunk * channels, size) +
-      Scratch::bytes_for(half_in ? read.size() * channels : 0, size));
-  const A** table = scratch.take<const A*>(table_rows);
-  A* zeros = scratch.take<A>(channels);
-  std::fill_n(zeros, channels, A(0));
-  A* extended = scratch.take<A>(extra_rows * channels);
-  A* buffer[2] = {
-      scratch.take<A>(between[0] * channels),
-      scratch.take<A>(between[1] * channels)};
-  A* lo_chunk = scratch.take<A>(chunk * channels);
-  A* hi_chunk = scratch.take<A>(chunk * channels);
-
-  const int64_t in_start = b * s.level(s.first).present * call.inner + c0;
-  const A* x;
-  int64_t x_stride;
-  if (half_in) {
-    A* copy = scratch.take<A>(read.size() * channels);
-    load_rows(
-        s.input_storage,
-        s.input,
-        in_start + read.first * call.inner,
-        call.inner,
-        copy,
-        channels,
-        read.size(),
-        channels);
-    x = copy - read.first * channels;
-    x_stride = channels;
-  } else {
-    x = static_cast<const A*>(s.input) + in_start;
-    x_stride = call.inner;
+    const auto input = cut_.place(s_.input_storage, s_.level(s_.first).present);
+    const bool in_place = input.in_place();
+    const bool direct = cut_.place(call_.storage, 0).in_place();
+    chunk_rows_ = direct ? 0 : copied_rows(s_);
+    const int64_t line =
+        cut_.entries > 1 ? std::max(read_.size(), chunk_rows_) : 0;
+    int64_t between[2] = {0, 0};
+    for (size_t i = 0; i + 1 < made_.size(); ++i) {
+      between[i % 2] = std::max(between[i % 2], made_[i].size());
+    }
+    const auto bytes = [&](int64_t rows) {
+      return Scratch::bytes_for(rows * channels_, sizeof(A));
+    };
+    Scratch scratch(
+        Scratch::bytes_for(table_size(call_.taps), sizeof(A*)) + bytes(1) +
+        bytes(extended_rows(call_.taps)) + bytes(between[0]) +
+        bytes(between[1]) + 2 * bytes(chunk_rows_) +
+        Scratch::bytes_for(s_.narrow_space(), sizeof(A)) +
+        Scratch::bytes_for(s_.narrow_taps(), sizeof(TapRow<A>)) +
+        bytes(in_place ? 0 : read_.size()) + bytes(line));
+    const auto rows = [&](int64_t n) { return scratch.take<A>(n * channels_); };
+    table_ = scratch.take<const A*>(table_size(call_.taps));
+    zeros_ = rows(1);
+    std::fill_n(zeros_, channels_, A(0));
+    extended_ = rows(extended_rows(call_.taps));
+    A* const buffer[2] = {rows(between[0]), rows(between[1])};
+    lo_chunk_ = rows(chunk_rows_);
+    hi_chunk_ = rows(chunk_rows_);
+    phases_ = scratch.take<A>(s_.narrow_space());
+    tap_rows_ = scratch.take<TapRow<A>>(s_.narrow_taps());
+    line_ = rows(line);
+    auto x = load_strip<A>(
+        input,
+        s_.input,
+        read_,
+        in_place ? nullptr : rows(read_.size()),
+        channels_,
+        line_);
+    reads_memory_ = s_.streams && in_place;
+    for (int64_t i = 0; i < static_cast<int64_t>(made_.size()); ++i) {
+      const Strip<A> a(buffer[i % 2], channels_, made_[i]);
+      run_level(i, x, a);
+      x = a;
+    }
   }
 
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t l = s.first + i;
-    const auto& v = s.level(l);
-    const bool final_level = i == count - 1;
-    const Range own = s.owned(l, t);
+ private:
+  bool is_last(int64_t i) const {
+    return i + 1 == static_cast<int64_t>(made_.size());
+  }
+  AnalysisLevelJob<A> level_job(int64_t i, const Strip<const A>& x) const {
     AnalysisLevelJob<A> work{
-        s,
-        l,
+        s_,
+        s_.first + i,
         x,
-        x_stride,
-        channels,
+        channels_,
         {},
-        zeros,
-        extended,
-        table,
-        s.streams && i == 0 && !half_in ? 4 : 0};
-    work.fir.taps = call.taps;
-    work.fir.taps_stride = call.per_channel ? call.inner : 0;
-    work.fir.taps_lo = call.lo + (call.per_channel ? c0 : 0);
-    work.fir.taps_hi = call.hi + (call.per_channel ? c0 : 0);
-    work.fir.lattice = call.lattice.stages > 0 ? &call.lattice : nullptr;
+        zeros_,
+        extended_,
+        table_,
+        phases_,
+        tap_rows_,
+        reads_memory_ && i == 0 ? 4 : 0};
+    work.fir.taps = call_.taps;
+    work.fir.taps_stride = call_.per_channel ? call_.width() : 0;
+    work.fir.taps_lo = call_.lo + (call_.per_channel ? cut_.c0 : 0);
+    work.fir.taps_hi = call_.hi + (call_.per_channel ? cut_.c0 : 0);
+    work.fir.lattice = call_.lattice.stages > 0 ? &call_.lattice : nullptr;
+    return work;
+  }
 
-    // Where a of row o goes in scratch: a + o * channels.
-    A* a = final_level ? nullptr : buffer[i % 2] - made[i].first * channels;
-    const int64_t d_start = (b * v.coefficients) * call.inner + c0;
-    const int64_t a_start = (b * s.output_rows) * call.inner + c0;
-
-    if (!final_level) {
-      for (const Range halo :
-           {Range{made[i].first, std::min(own.first, made[i].last)},
-            Range{std::max(own.last, made[i].first), made[i].last}}) {
-        if (own.size() > 0 && halo.size() > 0) {
-          work.run(halo, a + halo.first * channels, channels, nullptr, 0);
+  void run_level(int64_t i, const Strip<const A>& x, const Strip<A>& a) {
+    auto work = level_job(i, x);
+    const Range own = s_.owned(s_.first + i, cut_.tile);
+    if (!is_last(i)) {
+      for (const Range part : {made_[i].low, made_[i].high}) {
+        for (const Range halo :
+             {Range{part.first, std::min(own.first, part.last)},
+              Range{std::max(own.last, part.first), part.last}}) {
+          if (own.size() > 0 && halo.size() > 0) {
+            work.run(halo, a.at(halo.first), a.stride, nullptr, 0);
+          }
+        }
+        if (own.size() == 0 && part.size() > 0) {
+          work.run(part, a.at(part.first), a.stride, nullptr, 0);
         }
       }
-      if (own.size() == 0) {
-        work.run(made[i], buffer[i % 2], channels, nullptr, 0);
-      }
     }
-    // Detail to a tensor of A, or through a chunk to half precision.
     const int64_t step =
-        half_out ? kHalfRows : std::max<int64_t>(own.size(), 1);
+        chunk_rows_ > 0 ? chunk_rows_ : std::max<int64_t>(own.size(), 1);
     for (int64_t o = own.first; o < own.last; o += step) {
-      const Range part{o, std::min(o + step, own.last)};
-      const bool a_half = final_level && is_half(s.output_storage);
-      A* lo = !final_level ? a + o * channels
-          : a_half         ? lo_chunk
-                   : static_cast<A*>(s.output) + a_start + o * call.inner;
-      const int64_t lo_stride = !final_level || a_half ? channels : call.inner;
-      A* hi = v.detail == nullptr ? nullptr
-          : half_out              ? hi_chunk
-                     : static_cast<A*>(v.detail) + d_start + o * call.inner;
-      work.fir.stream_lo = s.streams && final_level && !a_half;
-      work.fir.stream_hi = s.streams && !half_out;
-      work.run(part, lo, lo_stride, hi, half_out ? channels : call.inner);
-      if (hi && half_out) {
-        store_rows(
-            call.storage,
-            hi_chunk,
-            channels,
-            v.detail,
-            d_start + o * call.inner,
-            call.inner,
-            part.size(),
-            channels);
-      }
-      if (a_half) {
-        store_rows(
-            s.output_storage,
-            lo_chunk,
-            channels,
-            s.output,
-            a_start + o * call.inner,
-            call.inner,
-            part.size(),
-            channels);
-      }
+      run_own(work, i, {o, std::min(o + step, own.last)}, a);
     }
-    x = a;
-    x_stride = channels;
   }
-}
+
+  /// Rows that the job owns: to the tensors, or through a chunk.
+  void
+  run_own(AnalysisLevelJob<A>& work, int64_t i, Range part, const Strip<A>& a) {
+    const auto& v = s_.level(work.l);
+    const auto d_place = cut_.place(call_.storage, v.coefficients);
+    const auto a_place = cut_.place(s_.output_storage, s_.output_rows);
+    const auto at = [&](void* tensor, const Place& place) {
+      return static_cast<A*>(tensor) + place.start + part.first * place.stride;
+    };
+    const bool copied = !d_place.in_place();
+    const bool copied_a = is_last(i) && !a_place.in_place();
+    A* lo = lo_chunk_;
+    int64_t lo_stride = channels_;
+    if (!is_last(i)) {
+      lo = a.at(part.first);
+    } else if (!copied_a) {
+      lo = at(s_.output, a_place);
+      lo_stride = a_place.stride;
+    }
+    A* hi = nullptr;
+    if (v.detail) {
+      hi = copied ? hi_chunk_ : at(v.detail, d_place);
+    }
+    work.fir.stream_lo = s_.streams && is_last(i) && !copied_a;
+    work.fir.stream_hi = s_.streams && !copied;
+    work.run(part, lo, lo_stride, hi, copied ? channels_ : d_place.stride);
+    if (hi && copied) {
+      store_rows(d_place, hi_chunk_, v.detail, part, channels_, line_);
+    }
+    if (copied_a) {
+      store_rows(a_place, lo_chunk_, s_.output, part, channels_, line_);
+    }
+  }
+
+  const AnalysisStage<A>& s_;
+  const Analysis<A>& call_;
+  Cut cut_;
+  int64_t channels_, chunk_rows_ = 0;
+  bool reads_memory_ = false;
+  Span read_; // of the stage's input
+  std::vector<Span> made_; // of every level's approximation
+  const A** table_ = nullptr;
+  A *zeros_ = nullptr, *extended_ = nullptr, *phases_ = nullptr;
+  A *lo_chunk_ = nullptr, *hi_chunk_ = nullptr, *line_ = nullptr;
+  TapRow<A>* tap_rows_ = nullptr;
+};
 
 } // namespace
 
@@ -187,7 +184,8 @@ void analyse(const Analysis<A>& call) {
   }
   const int64_t bytes = bytes_of(call.storage) * call.batch * call.inner *
       call.levels[0].length * 2;
-  bool aligned = call.inner * bytes_of(call.storage) % 64 == 0 &&
+  bool aligned = call.entries == 1 &&
+      call.inner * bytes_of(call.storage) % 64 == 0 &&
       reinterpret_cast<uintptr_t>(call.approximation) % 64 == 0;
   for (const auto& v : call.levels) {
     aligned = aligned && reinterpret_cast<uintptr_t>(v.detail) % 64 == 0;
@@ -214,11 +212,10 @@ void analyse(const Analysis<A>& call) {
       s.output = next.get();
     }
     s.streams = aligned && bytes >= kStreamBytes;
-    const int64_t blocks = (call.inner + s.block - 1) / s.block;
     run_jobs(
-        call.batch * blocks * s.tiles(),
+        count_jobs(call, s.block, s.tiles()),
         std::min(s.tile, call.levels[first].length) * s.block,
-        [&](int64_t job) { run_job(s, job); });
+        [&](int64_t job) { AnalysisJob<A>(s, job).run(); });
     held = std::move(next);
     input = held.get();
     storage = inner_storage;

@@ -1,7 +1,10 @@
 #pragma once
 
 #include "ops/cpu/analysis.h"
+#include "ops/cpu/cut.h"
 #include "ops/cpu/edges.h"
+#include "ops/cpu/narrow.h"
+#include "ops/cpu/span.h"
 
 #include <algorithm>
 
@@ -22,6 +25,8 @@ struct AnalysisStage {
   Storage output_storage;
   int64_t output_rows;
   bool streams = false;
+  Narrow<A> narrow = {};
+  std::vector<A> repeated_lo = {}, repeated_hi = {};
 
   const AnalysisLevel& level(int64_t l) const {
     return call.levels[l];
@@ -35,6 +40,22 @@ struct AnalysisStage {
       const int64_t end = 2 * (v.coefficients - 1) + base + call.taps;
       overhang.emplace_back(call.mode, v.length, -base, end - v.length);
     }
+    narrow = {call.width(), call.per_channel};
+    if (narrow.width > 0 && call.per_channel) {
+      repeated_lo = narrow.repeated(call.lo, call.taps);
+      repeated_hi = call.hi ? narrow.repeated(call.hi, call.taps) : repeated_lo;
+    }
+  }
+
+  /// Values of scratch that a job on narrow rows needs.
+  int64_t phase_space() const {
+    return narrow.space(narrow.rows + call.taps / 2);
+  }
+  int64_t narrow_space() const {
+    return narrow.width > 0 ? 2 * phase_space() + 2 * narrow.space(0) : 0;
+  }
+  int64_t narrow_taps() const {
+    return narrow.width > 0 ? call.taps : 0;
   }
 
   int64_t tiles() const {
@@ -54,19 +75,20 @@ struct AnalysisStage {
   }
 
   /// Rows of level l's input that its output rows `out` read.
-  Range read(int64_t l, const Range& out) const {
-    Range in;
+  Span read(int64_t l, Range out) const {
+    Span in;
     if (out.size() == 0) {
       return in;
     }
     const auto& v = level(l);
     const int64_t from = 2 * out.first + base;
     const int64_t to = 2 * (out.last - 1) + base + call.taps;
-    in = {std::max<int64_t>(from, 0), std::min(to, v.length)};
+    in.include(Range{std::max<int64_t>(from, 0), std::min(to, v.present)});
     const auto include = [&](int64_t i) {
       const auto& row = overhang[l - first].row(i);
       for (int k = 0; k < row.count; ++k) {
-        in.include(row.row[k]);
+        const int64_t r = row.row[k];
+        in.include(Range{r, std::min(r + 1, v.present)});
       }
     };
     for (int64_t i = from; i < std::min<int64_t>(to, 0); ++i) {
@@ -75,8 +97,21 @@ struct AnalysisStage {
     for (int64_t i = std::max(from, v.length); i < to; ++i) {
       include(i);
     }
-    in.last = std::min(in.last, v.present);
     return in;
+  }
+
+  /// What tile t makes of every level's approximation: what it owns and what
+  /// the next level reads. `read` gets the rows of the stage's input.
+  std::vector<Span> made(int64_t t, Span& in) const {
+    std::vector<Span> out(last - first);
+    in = {};
+    for (int64_t i = last - first - 1; i >= 0; --i) {
+      out[i] = in;
+      out[i].include(owned(first + i, t));
+      in = read(first + i, out[i].low);
+      in.include(read(first + i, out[i].high));
+    }
+    return out;
   }
 };
 
@@ -87,7 +122,7 @@ void plan_stage(AnalysisStage<A>& s) {
   const int64_t values = tile_values(call.storage);
   const int64_t length = s.level(s.first).length;
   const int64_t all = static_cast<int64_t>(call.levels.size());
-  const int64_t narrow = std::min<int64_t>(call.inner, 32);
+  const int64_t narrow = std::min<int64_t>(call.width(), 32);
   // Rows that tiles of levels first .. last compute twice.
   const auto halo = [&](int64_t last) {
     return (call.taps - 2) *
@@ -97,25 +132,20 @@ void plan_stage(AnalysisStage<A>& s) {
     s.last = all; // one tile of a few channels holds everything
   } else {
     s.last = s.first + 1;
-    while (!reads_far_end(call.mode) && s.last < all &&
-           4 * halo(s.last + 1) * narrow <= values) {
+    while (s.last < all && 4 * halo(s.last + 1) * narrow <= values) {
       ++s.last;
     }
   }
-  const bool one_level = s.last == s.first + 1;
-  const bool tiled =
-      one_level || (!reads_far_end(call.mode) && 4 * halo(s.last) < length);
+  const bool tiled = s.last == s.first + 1 || 4 * halo(s.last) < length;
   const int64_t rows = tiled
       ? std::min(length, std::max<int64_t>(64, 4 * halo(s.last)))
       : length;
-  s.block = channel_block(call.inner, rows, values);
+  s.block = block_of(call, rows, values);
   s.tile = tiled ? std::max(rows, values / s.block) : length;
   // Enough jobs for all threads, in halves.
-  const auto jobs = [&] {
-    return call.batch * ((call.inner + s.block - 1) / s.block) * s.tiles();
-  };
+  const auto jobs = [&] { return count_jobs(call, s.block, s.tiles()); };
   const int64_t threads = available_threads();
-  while (jobs() < threads && s.block >= 64 &&
+  while (jobs() < threads && call.entries == 1 && s.block >= 64 &&
          call.batch * length * call.inner > 32 * 1024) {
     s.block = (s.block / 2 + 31) / 32 * 32;
   }

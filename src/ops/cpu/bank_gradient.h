@@ -28,7 +28,6 @@ struct FilterSums {
   std::vector<double> lo, hi; // [taps], or [taps][inner]
 };
 
-/// All in A: half precision is widened before.
 template <class A>
 FilterSums bank_gradient(const BankGradient<A>& call);
 

@@ -25,15 +25,24 @@ struct Lattice {
   A scale_lo = 0, scale_hi = 0;
 };
 
+/// Where a tap finds row 0, and how far its rows are apart.
+template <class A>
+struct TapRow {
+  const A* x;
+  int64_t step;
+};
+
 /// lo[r] = add[r] + sum_k taps_lo[k] x(r, k), hi[r] = sum_k taps_hi[k] x(r, k)
 /// where x(r, k) = x + r row_step + k tap_step or, with a table,
-/// table[r table_step + k]. `hi` and `add` may be null; `add` is not `lo`.
+/// table[r table_step + k], or, with tap_rows, tap_rows[k].x + r
+/// tap_rows[k].step. `hi` and `add` may be null; `add` is not `lo`.
 template <class A>
 struct Fir {
   const A* x = nullptr;
   int64_t row_step = 0, tap_step = 0;
   const A* const* table = nullptr;
   int64_t table_step = 2;
+  const TapRow<A>* tap_rows = nullptr;
 
   const A* taps_lo = nullptr;
   const A* taps_hi = nullptr;
@@ -54,12 +63,14 @@ struct Fir {
 };
 
 /// y[2r + e] = sum_{i < steps} taps[4i + e] a(r + i) + taps[4i + 2 + e] d(r +
-/// i) for e = 0, 1 and rows from memory or from tables.
+/// i) for e = 0, 1 and rows from memory or from tables. With a tap_step,
+/// a(r + i) is a + r a_stride + i tap_step, likewise d, and channels are a
+/// vector or more.
 template <class A>
 struct Pairs {
   const A* a = nullptr;
   const A* d = nullptr;
-  int64_t a_stride = 0, d_stride = 0;
+  int64_t a_stride = 0, d_stride = 0, tap_step = 0;
   const A* const* a_table = nullptr;
   const A* const* d_table = nullptr;
 
@@ -69,7 +80,8 @@ struct Pairs {
   const Lattice<A>* lattice = nullptr;
 
   A* y = nullptr;
-  int64_t y_stride = 0;
+  int64_t y_step = 0; // from pair to pair
+  int64_t y_stride = 0; // from its first row to its second
 
   int64_t pairs = 0, channels = 0;
   bool stream = false;
@@ -85,6 +97,7 @@ struct FirGradient {
   int64_t row_step = 0, tap_step = 0;
   const A* const* table = nullptr;
   int64_t table_step = 2;
+  const TapRow<A>* tap_rows = nullptr;
 
   const A* lo = nullptr;
   const A* hi = nullptr;
@@ -118,6 +131,17 @@ struct Kernels {
   void (*pairs)(const Pairs<A>&);
   void (*fir_gradient)(const FirGradient<A>&);
   void (*scale)(const Scale<A>&);
+  /// Rows 2i and 2i + 1 of `channels` values, fewer than 64 bytes, to rows i of
+  /// even and odd, and the other way round.
+  void (*split)(const A* x, A* even, A* odd, int64_t pairs, int64_t channels);
+  void (*merge)(
+      const A* even,
+      const A* odd,
+      A* y,
+      int64_t pairs,
+      int64_t channels);
+  /// Values of one vector.
+  int64_t lanes;
   /// Rows at once that the register tiles want; fewer run slower.
   int64_t tile_rows;
 };

@@ -34,6 +34,7 @@ namespace {
 #include "ops/cpu/fir.inc"
 #include "ops/cpu/pairs.inc"
 #include "ops/cpu/fir_gradient.inc"
+#include "ops/cpu/phases.inc"
 #include "ops/cpu/half.inc"
 // clang-format on
 
@@ -70,7 +71,15 @@ void scale(const Scale<A>& s) {
 
 template <class A>
 constexpr Kernels<A> make_kernels() {
-  return {&fir<A>, &pairs<A>, &fir_gradient<A>, &scale<A>, kTileRows};
+  return {
+      &fir<A>,
+      &pairs<A>,
+      &fir_gradient<A>,
+      &scale<A>,
+      &split<A>,
+      &merge<A>,
+      kWidth<A>,
+      kTileRows};
 }
 
 } // namespace

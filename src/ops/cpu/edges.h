@@ -51,9 +51,4 @@ class Overhang {
   std::vector<ExtensionRow> rows_;
 };
 
-/// Modes whose extension at one end may read the other end.
-inline bool reads_far_end(Mode mode) {
-  return mode == Mode::periodic || mode == Mode::periodization;
-}
-
 } // namespace signalllm::ops::cpu

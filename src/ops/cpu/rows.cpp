@@ -15,6 +15,10 @@ void load_rows(
     int64_t to_stride,
     int64_t rows,
     int64_t channels) {
+  if (stride == channels && to_stride == channels) {
+    channels *= rows; // one run
+    rows = 1;
+  }
   for (int64_t r = 0; r < rows; ++r, start += stride, to += to_stride) {
     if constexpr (std::is_same_v<A, float>) {
       if (is_half(storage)) {
@@ -37,6 +41,10 @@ void store_rows(
     int64_t stride,
     int64_t rows,
     int64_t channels) {
+  if (stride == channels && from_stride == channels) {
+    channels *= rows; // one run
+    rows = 1;
+  }
   for (int64_t r = 0; r < rows; ++r, start += stride, from += from_stride) {
     if constexpr (std::is_same_v<A, float>) {
       if (is_half(storage)) {
@@ -48,6 +56,90 @@ void store_rows(
     std::memcpy(static_cast<A*>(to) + start, from, channels * sizeof(A));
   }
 }
+
+template <class A>
+void load_rows(
+    const Place& place,
+    const void* tensor,
+    Range rows,
+    A* to,
+    int64_t channels,
+    A* line) {
+  const int64_t width = channels / place.entries;
+  const int64_t start = place.start + rows.first * place.stride;
+  if (place.entries == 1) {
+    load_rows(
+        place.storage,
+        tensor,
+        start,
+        place.stride,
+        to,
+        channels,
+        rows.size(),
+        channels);
+    return;
+  }
+  const int64_t count = rows.size() * width;
+  for (int64_t e = 0; e < place.entries; ++e, to += width) {
+    const int64_t at = start + e * place.entry_stride;
+    const A* from = line;
+    if (is_half(place.storage)) {
+      load_rows(place.storage, tensor, at, count, line, count, 1, count);
+    } else {
+      from = static_cast<const A*>(tensor) + at;
+    }
+    for (int64_t r = 0; r < rows.size(); ++r) {
+      for (int64_t c = 0; c < width; ++c) {
+        to[r * channels + c] = from[r * width + c];
+      }
+    }
+  }
+}
+
+template <class A>
+void store_rows(
+    const Place& place,
+    const A* from,
+    void* tensor,
+    Range rows,
+    int64_t channels,
+    A* line) {
+  const int64_t width = channels / place.entries;
+  const int64_t start = place.start + rows.first * place.stride;
+  if (place.entries == 1) {
+    store_rows(
+        place.storage,
+        from,
+        channels,
+        tensor,
+        start,
+        place.stride,
+        rows.size(),
+        channels);
+    return;
+  }
+  const bool half = is_half(place.storage);
+  const int64_t count = rows.size() * width;
+  for (int64_t e = 0; e < place.entries; ++e, from += width) {
+    const int64_t at = start + e * place.entry_stride;
+    A* to = half ? line : static_cast<A*>(tensor) + at;
+    for (int64_t r = 0; r < rows.size(); ++r) {
+      for (int64_t c = 0; c < width; ++c) {
+        to[r * width + c] = from[r * channels + c];
+      }
+    }
+    if (half) {
+      store_rows(place.storage, line, count, tensor, at, count, 1, count);
+    }
+  }
+}
+
+#define SIGNALLLM_PLACED(A)                                                   \
+  template void load_rows(const Place&, const void*, Range, A*, int64_t, A*); \
+  template void store_rows(const Place&, const A*, void*, Range, int64_t, A*);
+SIGNALLLM_PLACED(float)
+SIGNALLLM_PLACED(double)
+#undef SIGNALLLM_PLACED
 
 template void load_rows(
     Storage,

@@ -23,13 +23,20 @@ Storage storage_of(const at::Tensor& tensor) {
   }
 }
 
-Layout::Layout(const Signal& s) : batch(s.batch), inner(s.inner) {
-  turned = s.inner < 16 && s.batch > 1;
+Layout::Layout(const Signal& s, Few few) : batch(s.batch), inner(s.inner) {
+  // Along a short signal its ends and what each call costs would be the most.
+  const bool wide = s.inner >= 16;
+  turned = !wide && s.batch > 1 &&
+      (few == Few::turned || (few == Few::along && s.length < 100));
   if (turned) {
     batch = 1;
     inner = s.batch * s.inner;
   }
-  repeats = inner / std::max<int64_t>(s.channels, 1);
+  if (!wide && few == Few::beside && s.length < 512 && s.inner > 0 &&
+      s.batch * s.inner >= 16) {
+    const int64_t groups = (s.batch * s.inner + 63) / 64;
+    entries = (s.batch + groups - 1) / groups;
+  }
 }
 
 at::Tensor Layout::in(const at::Tensor& tensor, const Signal& s) const {
@@ -80,10 +87,10 @@ void read_taps(
     return;
   }
   const int64_t channels = filter.size(0);
-  out.resize(taps * layout.inner);
+  out.resize(taps * layout.width());
   for (int64_t k = 0; k < taps; ++k) {
-    for (int64_t c = 0; c < layout.inner; ++c) {
-      out[k * layout.inner + c] =
+    for (int64_t c = 0; c < layout.width(); ++c) {
+      out[k * layout.width() + c] =
           static_cast<A>(data[c % channels * filter.stride(0) + at(k) * step]);
     }
   }

@@ -25,13 +25,21 @@ void with_sum_type(Storage storage, F&& f) {
 
 /// A signal in the kernels' layout `[batch, length, inner]`, contiguous. Fewer
 /// inner values than a vector has would leave it empty, so such a signal is
-/// turned into `[1, length, batch * inner]`: one cheap copy in blocks.
+/// turned into `[1, length, batch * inner]`: one cheap copy in blocks. Kernels
+/// that compute narrow rows along the sequence want that for short signals
+/// only, and those that put `entries` of the batch side by side never.
 struct Layout {
   int64_t batch = 1, inner = 1;
-  int64_t repeats = 1; // of the channels along `inner`
+  int64_t entries = 1;
   bool turned = false;
 
-  explicit Layout(const Signal& signal);
+  enum class Few { turned, along, beside };
+  explicit Layout(const Signal& signal, Few few = Few::turned);
+
+  /// Values that one tap of filters a channel has.
+  int64_t width() const {
+    return inner * entries;
+  }
 
   /// A view where possible.
   at::Tensor in(const at::Tensor& tensor, const Signal& signal) const;
@@ -42,12 +50,12 @@ struct Layout {
       const;
 };
 
-/// A filter's taps as `[taps]`, or `[taps][inner]` for one a channel.
+/// A filter's taps as `[taps]`, or `[taps][width()]` for one a channel.
 template <class A>
 std::vector<A>
 read_filter(const at::Tensor& filter, const Layout& layout, bool reversed);
 
-/// Sums `[taps]` or `[taps][inner]` as a gradient like `filter`.
+/// Sums `[taps]` or `[taps][width()]` as a gradient like `filter`.
 at::Tensor filter_gradient_like(
     const at::Tensor& filter,
     const Layout& layout,

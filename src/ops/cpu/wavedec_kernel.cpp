@@ -21,7 +21,7 @@ void wavedec_into(
     const at::Tensor& dec_lo,
     const at::Tensor& dec_hi,
     at::TensorList out) {
-  const Layout layout(plan.signal);
+  const Layout layout(plan.signal, Layout::Few::beside);
   const int64_t levels = plan.levels();
   const auto x = layout.in(input, plan.signal);
   std::vector<at::Tensor> made;
@@ -39,6 +39,7 @@ void wavedec_into(
     call.storage = storage_of(input);
     call.batch = layout.batch;
     call.inner = layout.inner;
+    call.entries = layout.entries;
     call.input = x.const_data_ptr();
     for (int64_t l = 0; l < levels; ++l) {
       call.levels.push_back(
@@ -118,6 +119,7 @@ Synthesis<A> transpose_call(
   call.storage = storage_of(approximation);
   call.batch = layout.batch;
   call.inner = layout.inner;
+  call.entries = layout.entries;
   call.approximation = approximation.const_data_ptr();
   call.approximation_rows = plan.lengths.back();
   for (int64_t l = 0; l < plan.levels(); ++l) {
@@ -147,7 +149,7 @@ at::Tensor wavedec_backward_input_cpu(
   if (levels == 0) {
     return grads[0].clone();
   }
-  const Layout layout(plan.signal);
+  const Layout layout(plan.signal, Layout::Few::beside);
   const auto a = layout.in(grads[0], plan.signal);
   std::vector<at::Tensor> details;
   for (int64_t l = 1; l <= levels; ++l) {
@@ -181,10 +183,9 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters_cpu(
   if (levels == 0) {
     return {at::zeros_like(dec_lo), at::zeros_like(dec_hi)};
   }
-  const Layout layout(s);
-  const auto type = accumulate_type(input.scalar_type());
+  const Layout layout(s, Layout::Few::beside);
   const auto read = [&](const at::Tensor& c) {
-    return layout.in(c, s).to(type);
+    return layout.in(c.to(input.scalar_type()), s);
   };
   const auto x = read(input);
   const auto g = read(grads[0]);
@@ -200,8 +201,10 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters_cpu(
     const bool per_channel = dec_lo.dim() == 2;
     BankGradient<A> call;
     call.down.mode = plan.mode;
+    call.down.storage = storage_of(input);
     call.down.batch = layout.batch;
     call.down.inner = layout.inner;
+    call.down.entries = layout.entries;
     call.down.input = x.const_data_ptr();
     for (int64_t l = 0; l < levels; ++l) {
       call.down.levels.push_back(

@@ -33,6 +33,7 @@ Synthesis<A> synthesis_call(
   call.storage = storage_of(a);
   call.batch = layout.batch;
   call.inner = layout.inner;
+  call.entries = layout.entries;
   call.approximation = a.const_data_ptr();
   call.approximation_rows = plan.approximation;
   for (int64_t l = 1; l <= plan.levels(); ++l) {
@@ -55,7 +56,7 @@ void waverec_into(
     const at::Tensor& rec_lo,
     const at::Tensor& rec_hi,
     const at::Tensor& out) {
-  const Layout layout(plan.signal);
+  const Layout layout(plan.signal, Layout::Few::beside);
   const int64_t levels = plan.levels();
   const auto a = layout.in(coeffs[0], plan.signal);
   std::vector<at::Tensor> details;
@@ -121,6 +122,7 @@ Analysis<A> transpose_call(
   call.storage = storage_of(grad);
   call.batch = layout.batch;
   call.inner = layout.inner;
+  call.entries = layout.entries;
   call.input = grad.const_data_ptr();
   for (int64_t l = 0; l < plan.levels(); ++l) {
     call.levels.push_back(
@@ -154,7 +156,7 @@ std::vector<at::Tensor> waverec_backward_input_cpu(
     return {grad.clone()};
   }
   const auto& s = plan.signal;
-  const Layout layout(s);
+  const Layout layout(s, Layout::Few::beside);
   const auto g = layout.in(grad, s);
   std::vector<at::Tensor> out, made;
   std::vector<void*> details(levels);
@@ -201,10 +203,9 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters_cpu(
     return {at::zeros_like(rec_lo), at::zeros_like(rec_hi)};
   }
   const auto& s = plan.signal;
-  const Layout layout(s);
-  const auto type = accumulate_type(grad.scalar_type());
+  const Layout layout(s, Layout::Few::beside);
   const auto read = [&](const at::Tensor& c) {
-    return layout.in(c, s).to(type);
+    return layout.in(c.to(grad.scalar_type()), s);
   };
   const auto g = read(grad);
   const auto a = read(coeffs[0]);
