@@ -31,7 +31,8 @@ def load(folder):
     for name, value in ONLY.items():
         if config[name] != value:
             raise NotImplementedError(f"{name}={config[name]}")
-    if "wavelet" in (config["attention_filter"], config["fourier_filter"]):
+    filters = config["attention_filter"], config["fourier_filter"], config["feed_forward"]
+    if "wavelet" in filters or "causal_wavelet" in filters:
         raise NotImplementedError("filters of wavelets")
     weights = load_file(folder / "model.safetensors")
     return config, {name: tensor.float() for name, tensor in weights.items()}

@@ -168,6 +168,24 @@ Wavelet::Wavelet(const std::string& name) {
       "coif, bior, rbio, dmey, and lattice(angles)");
 }
 
+std::vector<Wavelet> wavelets_of_levels(const std::string& names) {
+  std::vector<Wavelet> wavelets;
+  std::istringstream list(names + ";");
+  for (std::string name; std::getline(list, name, ';');) {
+    wavelets.emplace_back(name);
+    TORCH_CHECK(
+        wavelets.back().length() == wavelets[0].length(),
+        "wavelets_of_levels: '",
+        names,
+        "' has filters of ",
+        wavelets[0].length(),
+        " and of ",
+        wavelets.back().length(),
+        " taps; all levels need the same number");
+  }
+  return wavelets;
+}
+
 Wavelet Wavelet::from_filters(
     std::vector<double> dec_lo,
     std::vector<double> dec_hi,

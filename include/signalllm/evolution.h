@@ -1,141 +1,131 @@
 #pragma once
 
+#include <signalllm/basis_function.h>
 #include <signalllm/export.h>
-#include <signalllm/wavelet.h>
 
 #include <torch/arg.h>
 
 #include <cstdint>
 #include <functional>
-#include <random>
+#include <set>
 #include <string>
 #include <vector>
 
 namespace signalllm {
 
-/// A wavelet as a genome: the lattice angles of an orthogonal bank and the
-/// number of levels. Whatever happens to the angles, the bank reconstructs.
-///
-/// The angles sum to pi/4 (up to whole turns), so that the low-pass has gain
-/// sqrt(2) at frequency 0 and the high-pass none.
-class SIGNALLLM_API BasisFunction {
- public:
-  using Random = std::mt19937_64;
-
-  /// From K >= 1 angles, moved by one amount so that their sum is pi/4.
-  BasisFunction(
-      std::vector<double> angles,
-      int64_t levels,
-      std::string family = "lattice");
-
-  /// From an orthogonal wavelet of `wavelist()`; throws for others.
-  BasisFunction(const Wavelet& wavelet, int64_t levels);
-
-  /// The bank; its name `lattice(...)` is understood wherever a wavelet is
-  /// named, by the options of a model for instance.
-  Wavelet wavelet() const;
-
-  const std::vector<double>& angles() const {
-    return angles_;
-  }
-  int64_t levels() const {
-    return levels_;
-  }
-  /// The wavelet it began as, before all mutations.
-  const std::string& family() const {
-    return family_;
-  }
-
-  /// Multiply-adds a sample and channel of `causal_wavelet_filter`: 2 filters
-  /// of 2K taps a level, and the read-out of `levels + 2` bands.
-  int64_t multiply_adds() const;
-
-  /// A neighbour: angles moved by normal noise of `strength` radians; now and
-  /// then (one time in five each) a level more or less, or a stage more (of
-  /// angle 0, which leaves the bank as it is before the noise) or less.
-  BasisFunction mutated(
-      double strength,
-      int64_t max_stages,
-      int64_t max_levels,
-      Random& random) const;
-
-  /// A child: each angle from one parent or the other (the shorter one goes on
-  /// with zeros), the levels of one of them.
-  BasisFunction crossed(const BasisFunction& other, Random& random) const;
-
-  /// `{"angles": [...], "levels": n, "family": "..."}`; every digit is kept.
-  std::string to_json() const;
-  /// Throws naming what is wrong.
-  static BasisFunction from_json(const std::string& json);
-
- private:
-  void centre();
-
-  std::vector<double> angles_;
-  int64_t levels_;
-  std::string family_;
-};
-
 /// What a genome was measured to be worth; smaller is better in all.
 struct SIGNALLLM_API BasisScore {
-  /// Bits per byte on held-out text, say.
+  /// Bits per byte on held-out text, say. What is not a number counts as the
+  /// worst there is.
   double loss = 0;
-  /// Multiply-adds, or whatever it costs.
+  /// Multiply-adds a token, or whatever it costs.
   double cost = 0;
-  /// Measured seconds; not compared, since they are noisy.
+  /// Measured seconds a token and bytes of memory a token at the highest; not
+  /// compared, since they are noisy. 0 where nobody knows.
   double seconds = 0;
+  double bytes = 0;
 };
 
 /// One genome of a search.
 struct SIGNALLLM_API Individual {
   int64_t id = 0;
   int64_t generation = 0;
-  /// Ids; empty for those that the search began with.
+  /// Ids; empty for those without.
   std::vector<int64_t> parents;
   BasisFunction basis;
+  /// The highest rung it was measured on, from 0.
+  int64_t rung = 0;
+  /// Of the highest rung; the loss is the mean of `losses`.
   BasisScore score;
+  /// Of the last rung, one for each seed from 0 on.
+  std::vector<double> losses;
+
+  /// Standard deviation of the losses, 0 of fewer than two.
+  double spread() const;
 };
+
+/// What is to be measured: a genome with the effort of a rung.
+struct SIGNALLLM_API BasisTrial {
+  /// Counted over the search. The same search asks for the same trials in the
+  /// same order, so that what a trial gave can be kept under its number and a
+  /// search that was broken off be run through again.
+  int64_t number = 0;
+  /// The genome, with what is known about it.
+  Individual individual;
+  int64_t rung = 0;
+  /// Of the random numbers, from 0.
+  int64_t seed = 0;
+};
+
+/// How `HRFEvoController` finds new genomes.
+enum class SearchKind {
+  /// From those that live, by crossing and mutation.
+  Evolve,
+  /// At random, to compare with.
+  Random,
+};
+
+/// "evolve", "random".
+SIGNALLLM_API const char* to_string(SearchKind kind);
+/// Inverse of `to_string`; throws naming what is allowed.
+SIGNALLLM_API SearchKind parse_search_kind(const std::string& name);
 
 /// Options for `HRFEvoController`.
 struct SIGNALLLM_API HRFEvoOptions {
   HRFEvoOptions() = default;
 
+  TORCH_ARG(SearchKind, search) = SearchKind::Evolve;
   /// Genomes a generation.
   TORCH_ARG(int64_t, population) = 8;
-  /// Wavelets to begin with; if fewer than `population`, mutants follow.
+  /// Wavelets to begin with (or one for each level, see `wavelets_of_levels`);
+  /// if fewer than `population`, mutants follow. The first is the reference.
   TORCH_ARG(std::vector<std::string>, start) =
       {"db4", "haar", "db2", "db3", "sym4", "coif1"};
-  /// Levels to begin with, and the most there may be.
+  /// Levels to begin with.
   TORCH_ARG(int64_t, levels) = 3;
-  TORCH_ARG(int64_t, max_levels) = 6;
-  /// Most lattice stages: half the taps.
-  TORCH_ARG(int64_t, max_stages) = 8;
+  TORCH_ARG(BasisLimits, limits) = {};
   /// Radians.
   TORCH_ARG(double, mutation) = 0.3;
+  /// Efforts of rising cost: of a generation's genomes the better half goes on
+  /// to the next.
+  TORCH_ARG(int64_t, rungs) = 1;
+  /// How many seeds the reference and those of the front are measured with.
+  TORCH_ARG(int64_t, seeds) = 1;
   TORCH_ARG(uint64_t, seed) = 1;
 };
 
 /// Evolution of wavelet bases against measured loss and cost.
 ///
 /// Each generation, parents are drawn by tournaments of two, crossed and
-/// mutated; parents and children together are ranked by Pareto dominance in
-/// (loss, cost), then by crowding distance, and the better half lives on
-/// (NSGA-II; Deb et al., 2002).
+/// mutated, until a genome comes out that is new. The children climb the rungs
+/// (successive halving; Jamieson and Talwalkar, 2016); whoever comes onto the
+/// front is measured again with other seeds, and counts by the mean from then
+/// on. Parents and children together are ranked by Pareto dominance in (loss,
+/// cost), then by crowding distance, and the better half lives on (NSGA-II;
+/// Deb et al., 2002); those of a lower rung come behind.
 ///
 /// ```
-/// HRFEvoController search(HRFEvoOptions(), [&](const BasisFunction& basis) {
-///   return BasisScore{train_briefly(basis.wavelet()), cost_of(basis)};
-/// });
+/// HRFEvoController search(
+///     HRFEvoOptions(), HRFEvoController::each([&](const BasisTrial& trial) {
+///       const auto& basis = trial.individual.basis;
+///       return BasisScore{train_briefly(basis, trial.seed), cost_of(basis)};
+///     }));
 /// for (int g = 0; g < 5; ++g) search.step();
-/// search.best().basis.wavelet();
+/// search.best().basis.wavelets();
 /// ```
 class SIGNALLLM_API HRFEvoController {
  public:
-  using Evaluate = std::function<BasisScore(const BasisFunction&)>;
+  /// Scores of trials that do not depend on each other.
+  using Evaluate =
+      std::function<std::vector<BasisScore>(const std::vector<BasisTrial>&)>;
+
+  /// One trial after the other.
+  static Evaluate each(std::function<BasisScore(const BasisTrial&)> evaluate);
 
   HRFEvoController(const HRFEvoOptions& options, Evaluate evaluate);
 
   /// The first call evaluates the beginning, the others a generation more.
+  /// Where `evaluate` throws, the search stays as it was.
   void step();
 
   /// Steps done.
@@ -143,17 +133,15 @@ class SIGNALLLM_API HRFEvoController {
     return generation_;
   }
   /// Those that live, the best first.
-  const std::vector<Individual>& population() const {
-    return population_;
-  }
-  /// All that ever lived, by id.
+  std::vector<Individual> population() const;
+  /// All that ever lived, by id; 0 is the reference.
   const std::vector<Individual>& history() const {
     return history_;
   }
-  /// Those of `history` that no other one beats in both loss and cost, by
-  /// rising cost.
+  /// Those on the last rung that no other one there beats in both loss and
+  /// cost, by rising cost.
   std::vector<Individual> front() const;
-  /// The lowest loss of all. Throws before the first step.
+  /// The lowest loss on the last rung. Throws before the first step.
   const Individual& best() const;
 
   /// Everything, random state included: a search read back goes on as if it
@@ -162,14 +150,25 @@ class SIGNALLLM_API HRFEvoController {
   static HRFEvoController from_json(const std::string& json, Evaluate evaluate);
 
  private:
-  Individual evaluated(BasisFunction basis, std::vector<int64_t> parents);
-  const Individual& tournament();
+  void advance();
+  BasisFunction beginning(int64_t index);
+  BasisFunction offspring(std::vector<int64_t>& parents);
+  int64_t tournament();
+  /// Measures individuals, with the seeds that each lacks of `seeds`.
+  void measure(const std::vector<int64_t>& ids, int64_t rung, int64_t seeds);
+  void confirm_front();
+  /// The best first.
+  std::vector<int64_t> ranked(std::vector<int64_t> ids) const;
+  bool on_front(const Individual& one) const;
 
   HRFEvoOptions options_;
   Evaluate evaluate_;
   BasisFunction::Random random_;
   int64_t generation_ = 0;
-  std::vector<Individual> population_, history_;
+  int64_t trials_ = 0;
+  std::vector<Individual> history_;
+  std::vector<int64_t> population_; // ids, the best first
+  std::set<std::string> known_; // keys of all genomes
 };
 
 /// Scores in ranks of Pareto dominance: 0 for those that no other beats, 1 for

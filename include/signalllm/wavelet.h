@@ -95,6 +95,11 @@ class SIGNALLLM_API Wavelet {
   std::vector<double> angles_; // of from_angles, else empty
 };
 
+/// Wavelets of the levels of a transform, the finest first, as
+/// `name;name;...`; one name is for all levels. Throws where a name is unknown
+/// or the filters' lengths differ.
+SIGNALLLM_API std::vector<Wavelet> wavelets_of_levels(const std::string& names);
+
 /// Names of all discrete wavelets (those of PyWavelets 1.9), or of one family:
 /// haar, db, sym, coif, bior, rbio, dmey.
 SIGNALLLM_API std::vector<std::string> wavelist(const std::string& family = "");

@@ -13,6 +13,7 @@ int run_demo(const Words& words);
 int run_train(const Words& words);
 int run_eval(const Words& words);
 int run_evolve(const Words& words);
+int run_evolve_worker(const Words& words);
 int run_generate(const Words& words);
 int run_visualize(const Words& words);
 int run_bench(const Words& words);

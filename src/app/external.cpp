@@ -23,15 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path own_folder() {
-#ifdef __APPLE__
-  char name[4096];
-  uint32_t size = sizeof name;
-  const std::string path = _NSGetExecutablePath(name, &size) == 0 ? name : "";
-#else
-  const std::string path = "/proc/self/exe";
-#endif
-  std::error_code error;
-  return fs::canonical(path, error).parent_path();
+  return fs::path(own_program()).parent_path();
 }
 
 std::string read_to_end(int descriptor) {
@@ -54,6 +46,18 @@ bool runs(const std::string& program) {
 }
 
 } // namespace
+
+std::string own_program() {
+#ifdef __APPLE__
+  char name[4096];
+  uint32_t size = sizeof name;
+  const std::string path = _NSGetExecutablePath(name, &size) == 0 ? name : "";
+#else
+  const std::string path = "/proc/self/exe";
+#endif
+  std::error_code error;
+  return fs::canonical(path, error).string();
+}
 
 std::optional<std::string> capture(
     const std::vector<std::string>& words,

@@ -8,6 +8,9 @@
 /// Other programs that are of use where they are installed.
 namespace signalllm::app {
 
+/// The path of this program; empty where the system does not say.
+std::string own_program();
+
 /// Runs a program without a shell; its output, or nothing where it could not
 /// be started or failed. `error` gets the end of what it complained about.
 std::optional<std::string> capture(

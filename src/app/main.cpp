@@ -21,7 +21,7 @@ namespace {
 
 struct Command {
   const char* name;
-  const char* summary;
+  const char* summary; // null: not for users
   int (*run)(const Words& words);
 };
 
@@ -35,6 +35,7 @@ constexpr Command commands[] = {
     {"evolve",
      "search the wavelet that a text is learned with best",
      run_evolve},
+    {"evolve-worker", nullptr, run_evolve_worker},
     {"generate", "let a trained model write", run_generate},
     {"visualize",
      "draw transforms, attention, filters and embedding",
@@ -49,7 +50,9 @@ void print_help() {
       "signalllm: language models made of signal processing.\n\n"
       "Usage: signalllm COMMAND [OPTIONS]\n\nCommands:\n");
   for (const auto& command : commands) {
-    fmt::print("  {:<10}{}\n", command.name, command.summary);
+    if (command.summary != nullptr) {
+      fmt::print("  {:<10}{}\n", command.name, command.summary);
+    }
   }
   fmt::print(
       "\nA first try, no download needed:\n"
@@ -72,7 +75,9 @@ int run(const Words& words) {
     if (command.name == name) {
       return command.run({words.begin() + 1, words.end()});
     }
-    names.emplace_back(command.name);
+    if (command.summary != nullptr) {
+      names.emplace_back(command.name);
+    }
   }
   fmt::print(
       stderr,

@@ -10,15 +10,15 @@
 
 #ifdef __APPLE__
 #include <sys/sysctl.h>
+#elif defined(__GLIBC__)
+#include <malloc.h>
 #endif
 
 namespace signalllm::app {
 namespace {
 
 /// The number behind `name` in a file of lines "name number", 0 if none.
-[[maybe_unused]] int64_t entry(
-    const std::string& path,
-    const std::string& name) {
+int64_t entry(const std::string& path, const std::string& name) {
   std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
     std::istringstream words(line);
@@ -45,6 +45,8 @@ namespace {
   return std::max<int64_t>(limit - std::max<int64_t>(used - cache, 0), 0);
 }
 
+constexpr const char* own_status = "/proc/self/status";
+
 /// Values that a block keeps of a token for its backward pass, in widths,
 /// counted low: two norms with their inputs (4), queries, keys and values
 /// before and after the filters (6), the mixers' outputs (2), the hidden layer
@@ -70,6 +72,18 @@ int64_t available_memory() {
   const auto group = group_memory();
   return group < 0 ? bytes : std::min(bytes, group);
 #endif
+}
+
+PeakMemory::PeakMemory() {
+#ifdef __GLIBC__
+  ::malloc_trim(0); // what was freed would count as there from the start
+#endif
+  std::ofstream("/proc/self/clear_refs") << 5; // begins a new peak
+  start_ = entry(own_status, "VmRSS:");
+}
+
+int64_t PeakMemory::bytes() const {
+  return (entry(own_status, "VmHWM:") - start_) * 1024;
 }
 
 double training_bytes(

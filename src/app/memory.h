@@ -12,6 +12,18 @@ namespace signalllm::app {
 /// control group's limit; 0 where the system does not say.
 int64_t available_memory();
 
+/// How much memory this process takes more than when it was made, at the
+/// highest. Only on Linux; elsewhere it knows nothing.
+class PeakMemory {
+ public:
+  PeakMemory();
+  /// 0 where nobody knows.
+  int64_t bytes() const;
+
+ private:
+  int64_t start_;
+};
+
 /// About what a training step needs at its highest beyond the program itself,
 /// rather too little than too much: weights with their gradients, moments and
 /// average, and for every token of a batch what the blocks keep for the

@@ -12,7 +12,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
+#include <map>
 #include <sstream>
 #include <type_traits>
 
@@ -74,6 +74,26 @@ bool names_a_folder(const std::string& name) {
 
 } // namespace
 
+std::map<std::string, std::string> model_words(const Settings& s) {
+  std::map<std::string, std::string> words;
+  std::istringstream items(s.model);
+  for (std::string item; std::getline(items, item, ',');) {
+    const auto equals = item.find('=');
+    TORCH_CHECK(
+        equals != std::string::npos,
+        "--model wants name=value, separated by commas, got '",
+        item,
+        "'");
+    const auto name = item.substr(0, equals);
+    TORCH_CHECK(
+        words.emplace(name, item.substr(equals + 1)).second,
+        "--model gives '",
+        name,
+        "' twice");
+  }
+  return words;
+}
+
 SignalLLMOptions model_options(const Settings& s, int64_t vocab_size) {
   auto values = SignalLLMOptions(vocab_size)
                     .dim(s.dim)
@@ -83,18 +103,8 @@ SignalLLMOptions model_options(const Settings& s, int64_t vocab_size) {
                     .max_length(s.context)
                     .dropout(s.dropout)
                     .describe();
-  std::istringstream further(s.model);
-  std::set<std::string> given;
-  for (std::string item; std::getline(further, item, ',');) {
-    const auto equals = item.find('=');
-    TORCH_CHECK(
-        equals != std::string::npos,
-        "--model wants name=value, separated by commas, got '",
-        item,
-        "'");
-    const auto name = item.substr(0, equals);
-    TORCH_CHECK(given.insert(name).second, "--model gives '", name, "' twice");
-    values[name] = item.substr(equals + 1);
+  for (const auto& [name, value] : model_words(s)) {
+    values[name] = value;
   }
   return SignalLLMOptions::parse(values);
 }

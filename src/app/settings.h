@@ -4,6 +4,7 @@
 #include <signalllm/training/fit.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -201,6 +202,8 @@ void visit_settings(SettingsType& s, Visit&& visit) {
       "write events for TensorBoard into the run's folder");
 }
 
+/// What `--model` says, by name. Throws where a name is given twice.
+std::map<std::string, std::string> model_words(const Settings& settings);
 SignalLLMOptions model_options(const Settings& settings, int64_t vocab_size);
 training::TrainerOptions trainer_options(const Settings& settings);
 

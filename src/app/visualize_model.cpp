@@ -120,7 +120,12 @@ Json show_filters(const WaveletTransformerBlockImpl& block) {
   std::optional<at::Tensor> high;
   if (options.kind() == FilterKind::Wavelet) {
     std::tie(low, high) = filter->filters(at::kFloat);
-    const auto first = Wavelet(options.wavelet()).synthesis();
+    const auto wavelets = wavelets_of_levels(options.wavelet());
+    if (wavelets.size() > 1) { // the finest level's
+      low = low[0];
+      high = (*high)[0];
+    }
+    const auto first = wavelets[0].synthesis();
     start = first.first / std::sqrt(2.0);
     result["wavelet"] = options.wavelet();
     result["start_high"] = numbers(first.second / std::sqrt(2.0));

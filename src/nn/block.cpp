@@ -146,6 +146,7 @@ void WaveletTransformerBlockImpl::reset() {
                              .filter(options.attention_filter())
                              .wavelet(options.wavelet())
                              .levels(options.levels())
+                             .filters(options.filters())
                              .rotary(options.rotary())
                              .qk_norm(options.qk_norm())
                              .window(options.window())
@@ -167,6 +168,7 @@ void WaveletTransformerBlockImpl::reset() {
                 .filter(options.fourier_filter())
                 .wavelet(options.wavelet())
                 .levels(std::max<int64_t>(options.levels(), 0))
+                .filters(options.filters())
                 .causal(options.causal())));
   }
   feed_forward_norm = register_module(
@@ -177,6 +179,9 @@ void WaveletTransformerBlockImpl::reset() {
       SpectralFeedForward(SpectralFeedForwardOptions(dim)
                               .hidden(options.ffn_multiple() * dim)
                               .kind(options.feed_forward())
+                              .wavelet(options.wavelet())
+                              .levels(std::max<int64_t>(options.levels(), 0))
+                              .filters(options.filters())
                               .activation(options.activation())
                               .dropout(options.hidden_dropout())));
   dropout = register_module("dropout", torch::nn::Dropout(options.dropout()));

@@ -1,51 +1,43 @@
 #include <signalllm/nn/causal_filter.h>
 
+#include "constants.h"
+#include "nn/level_filters.h"
 #include "ops/causal_filter.h"
 #include "ops/causal_wavelet_filter.h"
 
 #include <signalllm/ops/causal_filter.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
-#include <signalllm/wavelet.h>
 
 #include <ATen/OpMathType.h>
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <numbers>
+#include <numeric>
 
 namespace signalllm {
-
-const char* to_string(FilterKind kind) {
-  switch (kind) {
-    case FilterKind::None:
-      return "none";
-    case FilterKind::Short:
-      return "short";
-    case FilterKind::Wavelet:
-      return "wavelet";
-  }
-  TORCH_INTERNAL_ASSERT(false);
-}
-
-FilterKind parse_filter_kind(const std::string& name) {
-  for (auto kind : {FilterKind::None, FilterKind::Short, FilterKind::Wavelet}) {
-    if (name == to_string(kind)) {
-      return kind;
-    }
-  }
-  TORCH_CHECK(
-      false,
-      "parse_filter_kind: '",
-      name,
-      "' is not a filter, allowed are none, short and wavelet");
-}
 
 CausalFilterOptions::CausalFilterOptions(int64_t channels)
     : channels_(channels) {}
 
 namespace {
+
+constexpr auto dc_gain_one = 1 / std::numbers::sqrt2;
+
+/// What `of` gives for each wavelet as a tensor `[...]`, or `[J, ...]` for more
+/// than one, in float64.
+template <typename Of>
+at::Tensor of_levels(const std::vector<Wavelet>& wavelets, Of of) {
+  std::vector<at::Tensor> rows;
+  for (const auto& wavelet : wavelets) {
+    rows.push_back(torch::tensor(of(wavelet), torch::dtype(torch::kDouble)));
+  }
+  return rows.size() == 1 ? rows[0] : at::stack(rows);
+}
 
 /// sum_k filter[..., k] past_and_now[t - dilation k] for the last `length` t.
 at::Tensor dilated(
@@ -91,11 +83,33 @@ void CausalFilterImpl::reset() {
   if (options.kind() == FilterKind::Short) {
     taps = register_parameter("taps", torch::empty({channels, options.taps()}));
   } else if (options.kind() == FilterKind::Wavelet) {
-    auto count = Wavelet(options.wavelet()).length() / 2;
-    angles = register_parameter(
-        "angles",
-        options.shared() ? torch::empty({count})
-                         : torch::empty({channels, count}));
+    wavelets_ = wavelets_of_levels(options.wavelet());
+    TORCH_CHECK(
+        !by_level() ||
+            static_cast<int64_t>(wavelets_.size()) == options.levels(),
+        "CausalFilter: wavelet '",
+        options.wavelet(),
+        "' names ",
+        wavelets_.size(),
+        " for ",
+        options.levels(),
+        " levels; one for all, or one for each");
+    const auto taps_of_one = wavelets_[0].length();
+    std::vector<int64_t> shape;
+    if (by_level()) {
+      shape.push_back(options.levels());
+    }
+    if (options.filters() == FilterTraining::Fixed) {
+      shape.push_back(taps_of_one);
+      low = register_buffer("low", torch::empty(shape));
+      high = register_buffer("high", torch::empty(shape));
+    } else {
+      if (options.filters() == FilterTraining::Learned && !options.shared()) {
+        shape.push_back(channels);
+      }
+      shape.push_back(taps_of_one / 2);
+      angles = register_parameter("angles", torch::empty(shape));
+    }
     bands = register_parameter(
         "bands", torch::empty({channels, options.levels() + 2}));
   }
@@ -108,9 +122,25 @@ void CausalFilterImpl::reset_parameters() {
     taps.normal_(0, options.noise());
     taps.select(1, 0).add_(1);
   }
+  if (low.defined()) {
+    const auto scaled = [&](auto of) {
+      return of_levels(wavelets_, of) * dc_gain_one;
+    };
+    low.copy_(scaled([](const Wavelet& w) { return w.rec_lo(); }));
+    high.copy_(scaled([](const Wavelet& w) { return w.rec_hi(); }));
+  }
   if (angles.defined()) {
-    angles.copy_(torch::tensor(
-        Wavelet(options.wavelet()).angles(), torch::dtype(torch::kDouble)));
+    auto first = first_angles();
+    const auto sums = first.sum(-1).reshape({-1});
+    sums_.assign(
+        sums.const_data_ptr<double>(),
+        sums.const_data_ptr<double>() + sums.numel());
+    if (angles.dim() > first.dim()) { // every channel's own
+      first = first.unsqueeze(-2);
+    }
+    angles.copy_(first);
+  }
+  if (bands.defined()) {
     bands.normal_(0, options.band_std());
     bands.select(1, 0).fill_(1);
   }
@@ -124,6 +154,9 @@ void CausalFilterImpl::pretty_print(std::ostream& stream) const {
   } else if (options.kind() == FilterKind::Wavelet) {
     stream << ", wavelet=" << options.wavelet()
            << ", levels=" << options.levels();
+    if (options.filters() != FilterTraining::Learned) {
+      stream << ", filters=" << to_string(options.filters());
+    }
   }
   stream << ")";
 }
@@ -134,9 +167,29 @@ std::pair<torch::Tensor, torch::Tensor> CausalFilterImpl::filters(
       options.kind() == FilterKind::Wavelet,
       "CausalFilter::filters: only the kind wavelet has them, this is ",
       to_string(options.kind()));
-  auto [lo, hi] = lattice_filters(angles.to(like));
-  constexpr auto scale = 1 / std::numbers::sqrt2;
-  return {lo * scale, hi * scale};
+  if (low.defined()) {
+    return {low.to(like), high.to(like)};
+  }
+  auto [lo, hi] = lattice_filters(lattice_angles().to(like));
+  return {lo * dc_gain_one, hi * dc_gain_one};
+}
+
+torch::Tensor CausalFilterImpl::first_angles() const {
+  return of_levels(wavelets_, [](const Wavelet& w) { return w.angles(); });
+}
+
+torch::Tensor CausalFilterImpl::lattice_angles() const {
+  if (options.filters() != FilterTraining::Lattice || angles.size(-1) == 1) {
+    return angles;
+  }
+  const auto wide = angles.to(at::toOpMathType(angles.scalar_type()));
+  auto wanted = constant(sums_, wide.options().requires_grad(false));
+  if (by_level()) {
+    wanted = wanted.unsqueeze(-1);
+  }
+  return wide +
+      (wanted - wide.sum(-1, /*keepdim=*/true)) /
+      static_cast<double>(angles.size(-1));
 }
 
 void CausalFilterImpl::check(const torch::Tensor& input) const {
@@ -159,8 +212,11 @@ torch::Tensor CausalFilterImpl::forward(const torch::Tensor& input) {
       return ops::composite::causal_filter(input, taps.to(wide), 1);
     case FilterKind::Wavelet: {
       const auto [lo, hi] = filters(input.options().dtype(wide));
-      return ops::composite::causal_wavelet_filter(
-          input, lo, hi, bands.to(wide), 1);
+      return by_level()
+          ? level_filters(
+                input, lo, hi, bands.to(wide), ops::composite::causal_filter)
+          : ops::composite::causal_wavelet_filter(
+                input, lo, hi, bands.to(wide), 1);
     }
   }
   TORCH_INTERNAL_ASSERT(false);
@@ -176,7 +232,9 @@ torch::Tensor CausalFilterImpl::fused(const torch::Tensor& input) {
     return ops::causal_filter(input, taps.to(wide));
   }
   const auto [lo, hi] = filters(input.options().dtype(wide));
-  return ops::causal_wavelet_filter(input, lo, hi, bands.to(wide), 1);
+  return by_level()
+      ? level_filters(input, lo, hi, bands.to(wide), ops::causal_filter)
+      : ops::causal_wavelet_filter(input, lo, hi, bands.to(wide), 1);
 }
 
 std::vector<torch::Tensor> CausalFilterImpl::fused_parts(
@@ -250,12 +308,15 @@ torch::Tensor CausalFilterImpl::wavelet_incremental(
   auto lo = x;
   for (int64_t level = 0; level < options.levels(); ++level) {
     const auto dilation = int64_t{1} << level;
+    const auto of_level = [&](const at::Tensor& bank) {
+      return by_level() ? bank.select(0, level) : bank;
+    };
     const auto& history = state.history[static_cast<size_t>(level)];
     const auto all = at::cat({history, lo}, 1);
     history.copy_(all.slice(1, length).detach());
-    const auto hi = dilated(all, hi_filter, dilation, length);
+    const auto hi = dilated(all, of_level(hi_filter), dilation, length);
     sum = at::addcmul(sum, hi, weight.select(1, level + 1));
-    lo = dilated(all, lo_filter, dilation, length);
+    lo = dilated(all, of_level(lo_filter), dilation, length);
   }
   return at::addcmul(sum, lo, weight.select(1, options.levels() + 1));
 }

@@ -49,13 +49,18 @@ const char* to_string(SpectralKind kind) {
       return "channel";
     case SpectralKind::CausalTime:
       return "causal_time";
+    case SpectralKind::CausalWavelet:
+      return "causal_wavelet";
   }
   TORCH_INTERNAL_ASSERT(false);
 }
 
 SpectralKind parse_spectral_kind(const std::string& name) {
   for (auto kind :
-       {SpectralKind::None, SpectralKind::Channel, SpectralKind::CausalTime}) {
+       {SpectralKind::None,
+        SpectralKind::Channel,
+        SpectralKind::CausalTime,
+        SpectralKind::CausalWavelet}) {
     if (name == to_string(kind)) {
       return kind;
     }
@@ -64,7 +69,8 @@ SpectralKind parse_spectral_kind(const std::string& name) {
       false,
       "parse_spectral_kind: '",
       name,
-      "' is not a kind, allowed are none, channel and causal_time");
+      "' is not a kind, allowed are none, channel, causal_time and "
+      "causal_wavelet");
 }
 
 const char* to_string(Activation activation) {
@@ -121,11 +127,18 @@ void SpectralFeedForwardImpl::reset() {
               .bias(false)));
   if (options.kind() == SpectralKind::Channel) {
     gain = register_parameter("gain", torch::empty({options.hidden() / 2 + 1}));
-  } else if (options.kind() == SpectralKind::CausalTime) {
+  } else if (options.kind() != SpectralKind::None) {
     filter = register_module(
         "filter",
-        CausalFilter(
-            CausalFilterOptions(options.hidden()).taps(options.taps())));
+        CausalFilter(CausalFilterOptions(options.hidden())
+                         .kind(
+                             options.kind() == SpectralKind::CausalTime
+                                 ? FilterKind::Short
+                                 : FilterKind::Wavelet)
+                         .taps(options.taps())
+                         .wavelet(options.wavelet())
+                         .levels(options.levels())
+                         .filters(options.filters())));
   }
   reset_parameters();
 }

@@ -24,7 +24,7 @@ double filter_flops(const CausalFilterOptions& options) {
     return 0;
   }
   const auto taps =
-      static_cast<double>(Wavelet(options.wavelet()).dec_lo().size());
+      static_cast<double>(wavelets_of_levels(options.wavelet())[0].length());
   const auto levels = static_cast<double>(options.levels());
   return 2 * channels * (2 * taps * levels + levels + 2);
 }

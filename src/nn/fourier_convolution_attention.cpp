@@ -96,7 +96,8 @@ void FourierConvolutionAttentionImpl::reset() {
                        .kind(options.filter())
                        .taps(options.taps())
                        .wavelet(options.wavelet())
-                       .levels(options.levels())));
+                       .levels(options.levels())
+                       .filters(options.filters())));
   kernel_terms = register_parameter(
       "kernel_terms", torch::empty({2 * options.terms() + 1, inner}));
   log_decay = register_parameter("log_decay", torch::empty({inner}));

@@ -35,6 +35,7 @@ WaveletTransformerBlockOptions block_options(const SignalLLMOptions& options) {
       .fourier_filter(options.fourier_filter())
       .wavelet(options.wavelet())
       .levels(options.levels())
+      .filters(options.filters())
       .terms(options.terms())
       .fourier_norm(options.fourier_norm())
       .constant_q(options.constant_q())
@@ -53,7 +54,8 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       " and layers ",
       options.layers(),
       ", there must be a token and no negative number of layers");
-  Wavelet(options.wavelet()); // throws, also where no filter asks for it
+  wavelets_of_levels(
+      options.wavelet()); // throws, also where no filter asks for it
   TORCH_CHECK(
       options.token_noise() >= 0 && options.token_noise() <= 1,
       "SignalLLM: token_noise is ",

@@ -62,6 +62,7 @@ void each_option(Options& options, See see) {
   see("fourier_filter", options.fourier_filter());
   see("wavelet", options.wavelet());
   see("levels", options.levels());
+  see("filters", options.filters());
   see("terms", options.terms());
   see("fourier_norm", options.fourier_norm());
   see("constant_q", options.constant_q());
@@ -94,6 +95,9 @@ std::string text(const std::string& value) {
   return value;
 }
 std::string text(FilterKind value) {
+  return to_string(value);
+}
+std::string text(FilterTraining value) {
   return to_string(value);
 }
 std::string text(AttentionKind value) {
@@ -146,6 +150,9 @@ void read(const std::string&, const std::string& from, std::string& to) {
 }
 void read(const std::string&, const std::string& from, FilterKind& to) {
   to = parse_filter_kind(from);
+}
+void read(const std::string&, const std::string& from, FilterTraining& to) {
+  to = parse_filter_training(from);
 }
 void read(const std::string&, const std::string& from, AttentionKind& to) {
   to = parse_attention_kind(from);

@@ -68,7 +68,8 @@ WaveletAttentionImpl::WaveletAttentionImpl(
       options.window());
   if (options.levels() == -1) {
     options.levels(useful_levels(
-        options.max_length(), Wavelet(options.wavelet()).length()));
+        options.max_length(),
+        wavelets_of_levels(options.wavelet())[0].length()));
   }
   reset();
 }
@@ -89,6 +90,7 @@ void WaveletAttentionImpl::reset() {
                        .kind(options.filter())
                        .wavelet(options.wavelet())
                        .levels(options.levels())
+                       .filters(options.filters())
                        .shared(options.shared_filters())));
   if (options.rotary()) {
     rotary = register_module(

@@ -2,6 +2,8 @@
 
 #include <signalllm/nn/causal_filter.h>
 
+#include <cmath>
+
 using namespace signalllm;
 using namespace signalllm::test;
 
@@ -17,8 +19,26 @@ struct CausalFilterTest : SeedingFixture {
             .kind(FilterKind::Wavelet)
             .wavelet("db4")
             .levels(4)
-            .shared(true)};
+            .shared(true),
+        wavelets("bior2.2", FilterTraining::Fixed),
+        wavelets("db4", FilterTraining::Lattice),
+        wavelets("haar", FilterTraining::Lattice),
+        wavelets(by_level, FilterTraining::Learned),
+        wavelets(by_level, FilterTraining::Learned).shared(true),
+        wavelets(by_level, FilterTraining::Lattice),
+        wavelets("db3;bior2.2;rbio2.2", FilterTraining::Fixed)};
   }
+
+  static CausalFilterOptions wavelets(
+      const std::string& names,
+      FilterTraining filters) {
+    return CausalFilterOptions(6)
+        .kind(FilterKind::Wavelet)
+        .wavelet(names)
+        .levels(3)
+        .filters(filters);
+  }
+  static constexpr const char* by_level = "db3;lattice(0.4 1.2 -0.9);coif1";
 };
 
 TEST_F(CausalFilterTest, ShortAgreesWithALoop) {
@@ -58,6 +78,119 @@ TEST_F(CausalFilterTest, WaveletAgreesWithALoop) {
   y = y + lo * f->bands.select(1, 4);
   expect_close(f->forward(x), y, 1e-12);
   expect_close(f->fused(x), y, 1e-12);
+}
+
+TEST_F(CausalFilterTest, BanksOfTheLevelsAgreeWithALoop) {
+  for (const auto training :
+       {FilterTraining::Fixed,
+        FilterTraining::Learned,
+        FilterTraining::Lattice}) {
+    CausalFilter f(wavelets(by_level, training));
+    f->to(torch::kDouble);
+    torch::NoGradGuard no_grad;
+    if (f->angles.defined()) {
+      f->angles.normal_();
+    }
+    const auto [h0, h1] = f->filters(torch::dtype(torch::kDouble));
+    ASSERT_EQ(h0.size(0), 3);
+    // Shorter than the reach of the levels, odd, and long.
+    for (const int64_t length : {1, 3, 8, 29}) {
+      const auto x = torch::randn({2, length, 6}, torch::kDouble);
+      auto y = x * f->bands.select(1, 0);
+      auto lo = x;
+      for (int64_t j = 0; j < 3; ++j) {
+        auto hi = torch::zeros_like(x), next = torch::zeros_like(x);
+        for (int64_t t = 0; t < length; ++t) {
+          for (int64_t k = 0; k < h0.size(-1) && (k << j) <= t; ++k) {
+            const auto past = lo.select(1, t - (k << j));
+            hi.select(1, t) += past * h1[j].select(-1, k);
+            next.select(1, t) += past * h0[j].select(-1, k);
+          }
+        }
+        y = y + hi * f->bands.select(1, j + 1);
+        lo = next;
+      }
+      y = y + lo * f->bands.select(1, 4);
+      expect_close(f->forward(x), y, 1e-12);
+      expect_close(f->fused(x), y, 1e-12);
+    }
+  }
+}
+
+TEST_F(CausalFilterTest, AllTrainingsOfFiltersStartAtTheWavelet) {
+  for (const auto* names : {"haar", "db4", by_level}) {
+    const auto wanted = wavelets_of_levels(names);
+    for (const auto training :
+         {FilterTraining::Fixed,
+          FilterTraining::Learned,
+          FilterTraining::Lattice}) {
+      const CausalFilter f(wavelets(names, training).shared(true));
+      auto [lo, hi] = f->filters(torch::dtype(torch::kDouble));
+      lo = lo.view({-1, lo.size(-1)});
+      hi = hi.view({-1, hi.size(-1)});
+      ASSERT_EQ(lo.size(0), static_cast<int64_t>(wanted.size()));
+      for (size_t level = 0; level < wanted.size(); ++level) {
+        const auto [low, high] = wanted[level].synthesis(torch::kDouble);
+        const auto row = static_cast<int64_t>(level);
+        expect_close(lo[row] * std::sqrt(2.0), low, 1e-6);
+        expect_close(hi[row] * std::sqrt(2.0), high, 1e-6);
+      }
+    }
+  }
+}
+
+/// A step of training, long enough to move all that can move.
+static void learn(CausalFilterImpl& f) {
+  const auto x = torch::randn({2, 30, 6});
+  f.zero_grad();
+  f.fused(x).roll(1, 1).mul(x).sum().backward();
+  torch::NoGradGuard no_grad;
+  for (auto& parameter : f.parameters()) {
+    EXPECT_GT(parameter.grad().abs().max().item<double>(), 0);
+    parameter -= 0.02 * parameter.grad();
+  }
+}
+
+TEST_F(CausalFilterTest, ALatticeStaysAWaveletWhileItLearns) {
+  for (const auto* names : {"db4", by_level}) {
+    CausalFilter f(wavelets(names, FilterTraining::Lattice));
+    const auto start = f->angles.detach().clone();
+    for (int step = 0; step < 5; ++step) {
+      learn(*f);
+    }
+    EXPECT_GT(max_error(f->angles.detach(), start), 0.1);
+    const auto angles = f->lattice_angles()
+                            .detach()
+                            .to(torch::kDouble)
+                            .view({-1, f->angles.size(-1)});
+    const auto begun = wavelets_of_levels(names);
+    for (int64_t level = 0; level < angles.size(0); ++level) {
+      const auto row = angles[level].contiguous();
+      const auto now = Wavelet::from_angles(
+          {row.const_data_ptr<double>(),
+           row.const_data_ptr<double>() + row.numel()});
+      EXPECT_LT(now.reconstruction_error(), 1e-12);
+      EXPECT_TRUE(now.is_orthogonal(1e-12));
+      // The gain at frequency 0 stays that of the start, sqrt(2) of a wavelet.
+      const auto gain = [](const Wavelet& of) {
+        return of.synthesis(torch::kDouble).first.sum().item<double>();
+      };
+      EXPECT_NEAR(gain(now), gain(begun[static_cast<size_t>(level)]), 1e-5);
+    }
+  }
+  CausalFilter single(wavelets("haar", FilterTraining::Lattice));
+  learn(*single); // one angle may move
+  EXPECT_GT(
+      max_error(single->angles, CausalFilter(single->options)->angles), 0);
+}
+
+TEST_F(CausalFilterTest, FixedFiltersStay) {
+  CausalFilter f(wavelets("bior2.2", FilterTraining::Fixed));
+  EXPECT_EQ(f->named_parameters().keys(), std::vector<std::string>{"bands"});
+  const auto low = f->low.clone(), bands = f->bands.detach().clone();
+  learn(*f);
+  expect_close(f->low, low, 0);
+  EXPECT_GT(max_error(f->bands.detach(), bands), 0);
 }
 
 TEST_F(CausalFilterTest, IncrementalEqualsForwardHoweverItIsCut) {
@@ -137,6 +270,10 @@ TEST_F(CausalFilterTest, SavesClonesAndPrints) {
       printed(CausalFilter(kinds()[4])),
       "signalllm::CausalFilter(channels=6, kind=wavelet, wavelet=db2, "
       "levels=3)");
+  EXPECT_EQ(
+      printed(CausalFilter(wavelets("db4", FilterTraining::Fixed))),
+      "signalllm::CausalFilter(channels=6, kind=wavelet, wavelet=db4, "
+      "levels=3, filters=fixed)");
 }
 
 TEST_F(CausalFilterTest, NamesItsKinds) {
@@ -148,5 +285,31 @@ TEST_F(CausalFilterTest, NamesItsKinds) {
       message_of([] {
         parse_filter_kind("long");
       }).find("allowed are none, short and wavelet"),
+      std::string::npos);
+  for (const auto training :
+       {FilterTraining::Fixed,
+        FilterTraining::Learned,
+        FilterTraining::Lattice}) {
+    EXPECT_EQ(parse_filter_training(to_string(training)), training);
+  }
+  EXPECT_NE(
+      message_of([] {
+        parse_filter_training("free");
+      }).find("allowed are fixed, learned and lattice"),
+      std::string::npos);
+  EXPECT_NE(
+      message_of([] {
+        CausalFilter(wavelets("db2;db2", FilterTraining::Fixed));
+      }).find("names 2 for 3 levels"),
+      std::string::npos);
+  EXPECT_NE(
+      message_of([] {
+        wavelets_of_levels("db2;haar");
+      }).find("filters of 4 and of 2 taps"),
+      std::string::npos);
+  EXPECT_NE(
+      message_of([] {
+        CausalFilter(wavelets("bior2.2", FilterTraining::Lattice));
+      }).find("not orthogonal"),
       std::string::npos);
 }

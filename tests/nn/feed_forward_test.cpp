@@ -13,7 +13,11 @@ struct FeedForwardTest : SeedingFixture {
         SpectralFeedForwardOptions(4),
         SpectralFeedForwardOptions(4).hidden(7),
         SpectralFeedForwardOptions(4).kind(SpectralKind::None),
-        SpectralFeedForwardOptions(4).kind(SpectralKind::CausalTime)};
+        SpectralFeedForwardOptions(4).kind(SpectralKind::CausalTime),
+        SpectralFeedForwardOptions(4)
+            .kind(SpectralKind::CausalWavelet)
+            .levels(2)
+            .filters(FilterTraining::Fixed)};
   }
 };
 
@@ -120,12 +124,15 @@ TEST_F(FeedForwardTest, NamesItsKinds) {
     EXPECT_EQ(parse_activation(to_string(activation)), activation);
   }
   for (const auto kind :
-       {SpectralKind::None, SpectralKind::Channel, SpectralKind::CausalTime}) {
+       {SpectralKind::None,
+        SpectralKind::Channel,
+        SpectralKind::CausalTime,
+        SpectralKind::CausalWavelet}) {
     EXPECT_EQ(parse_spectral_kind(to_string(kind)), kind);
   }
   EXPECT_NE(
       message_of([] {
         parse_spectral_kind("time");
-      }).find("allowed are none, channel and causal_time"),
+      }).find("allowed are none, channel, causal_time and causal_wavelet"),
       std::string::npos);
 }

@@ -16,6 +16,7 @@ TEST_F(ModelOptionsTest, SurviveAsText) {
                            .rotary(false)
                            .fourier_filter(FilterKind::Wavelet)
                            .wavelet("sym4")
+                           .filters(FilterTraining::Lattice)
                            .levels(-1)
                            .embedding(EmbeddingKind::Hybrid)
                            .attention(AttentionKind::Frequency)
@@ -26,6 +27,7 @@ TEST_F(ModelOptionsTest, SurviveAsText) {
   const auto values = options.describe();
   EXPECT_EQ(values.at("dropout"), "0.1");
   EXPECT_EQ(values.at("fourier_filter"), "wavelet");
+  EXPECT_EQ(values.at("filters"), "lattice");
   const auto back = SignalLLMOptions::parse(values);
   EXPECT_EQ(back.describe(), values);
   EXPECT_EQ(back.attention_fraction(), 1.0 / 3);

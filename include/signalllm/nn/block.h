@@ -57,8 +57,10 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(int64_t, opened) = 0;
   TORCH_ARG(FilterKind, attention_filter) = FilterKind::Short;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
+  /// Of all parts whose filter is one of wavelets.
   TORCH_ARG(std::string, wavelet) = "db2";
   TORCH_ARG(int64_t, levels) = 3;
+  TORCH_ARG(FilterTraining, filters) = FilterTraining::Learned;
   TORCH_ARG(int64_t, terms) = 16;
   /// The norm on the Fourier branch, see `FourierConvolutionAttention`.
   TORCH_ARG(bool, fourier_norm) = true;

@@ -20,6 +20,8 @@ enum class SpectralKind {
   Channel,
   /// A short causal filter in time between W1 and the non-linearity.
   CausalTime,
+  /// The same with a causal filter of wavelets.
+  CausalWavelet,
 };
 
 /// The non-linearity of `SpectralFeedForward`.
@@ -34,7 +36,7 @@ SIGNALLLM_API const char* to_string(Activation activation);
 /// Inverse of `to_string`; throws naming what is allowed.
 SIGNALLLM_API Activation parse_activation(const std::string& name);
 
-/// "none", "channel", "causal_time".
+/// "none", "channel", "causal_time", "causal_wavelet".
 SIGNALLLM_API const char* to_string(SpectralKind kind);
 /// Inverse of `to_string`; throws naming what is allowed.
 SIGNALLLM_API SpectralKind parse_spectral_kind(const std::string& name);
@@ -52,6 +54,10 @@ struct SIGNALLLM_API SpectralFeedForwardOptions {
   TORCH_ARG(double, dropout) = 0.0;
   /// `CausalTime`: taps of the filter.
   TORCH_ARG(int64_t, taps) = 3;
+  /// `CausalWavelet`: see `CausalFilterOptions`.
+  TORCH_ARG(std::string, wavelet) = "db2";
+  TORCH_ARG(int64_t, levels) = 3;
+  TORCH_ARG(FilterTraining, filters) = FilterTraining::Learned;
 };
 
 /// What `SpectralFeedForward` remembers while it generates: the filter's past
@@ -66,7 +72,8 @@ struct SIGNALLLM_API SpectralFeedForwardState {
 /// `Channel`: `y = W2 C f(W1 x)`, f the activation, C the zero-phase circulant
 /// with the real gain `g[k]` on frequency k of the H hidden channels. C is
 /// symmetric, so `W2 C = irfft(g rfft(W2))` along its rows, which costs nothing
-/// per token. `CausalTime`: `y = W2 f(S(W1 x))`, S as in `CausalFilter`.
+/// per token. `CausalTime` and `CausalWavelet`: `y = W2 f(S(W1 x))`, S a
+/// `CausalFilter`, `Short` or `Wavelet`.
 ///
 /// Shapes: `[B, T, D]` to the same.
 class SIGNALLLM_API SpectralFeedForwardImpl

@@ -44,6 +44,8 @@ struct SIGNALLLM_API FourierConvolutionAttentionOptions {
   TORCH_ARG(int64_t, taps) = 3;
   TORCH_ARG(std::string, wavelet) = "db2";
   TORCH_ARG(int64_t, levels) = 3;
+  /// What is learned of the wavelets' filters.
+  TORCH_ARG(FilterTraining, filters) = FilterTraining::Learned;
   /// False: circular convolution over the whole sequence.
   TORCH_ARG(bool, causal) = true;
 };

@@ -84,9 +84,13 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
   TORCH_ARG(FilterKind, attention_filter) = FilterKind::Short;
   TORCH_ARG(FilterKind, fourier_filter) = FilterKind::Short;
+  /// Of all parts whose filter is one of wavelets: a name, or one for each
+  /// level, see `wavelets_of_levels`.
   TORCH_ARG(std::string, wavelet) = "db2";
   /// Levels of the wavelet filters, -1 as many as `max_length` has use for.
   TORCH_ARG(int64_t, levels) = 3;
+  /// What is learned of their filters.
+  TORCH_ARG(FilterTraining, filters) = FilterTraining::Learned;
   /// Harmonics of a Fourier kernel.
   TORCH_ARG(int64_t, terms) = 16;
   /// The norm on the Fourier branch, see `FourierConvolutionAttention`.

@@ -26,6 +26,8 @@ struct SIGNALLLM_API WaveletAttentionOptions {
   /// Filter M on queries, keys and values.
   TORCH_ARG(FilterKind, filter) = FilterKind::Wavelet;
   TORCH_ARG(std::string, wavelet) = "db2";
+  /// What is learned of the wavelets' filters.
+  TORCH_ARG(FilterTraining, filters) = FilterTraining::Learned;
   /// Levels of the filter bank; -1: as many as `max_length` has use for,
   /// ceil(log2((max_length - 1) / (taps - 1) + 1)).
   TORCH_ARG(int64_t, levels) = 3;
