@@ -24,10 +24,10 @@ void train_to(
     int64_t steps,
     const training::RunFolder& folder,
     const std::function<void()>& between_steps) {
-  if (std::filesystem::exists(folder.path()) && !folder.checkpoints().empty()) {
-    const auto left = folder.load_latest();
-    if (left.step <= steps) {
-      trainer.restore(left);
+  if (std::filesystem::exists(folder.path())) {
+    const auto ends = folder.checkpoints();
+    if (!ends.empty() && ends.back() <= steps) {
+      trainer.restore(folder.load(ends.back()));
     }
   }
   while (trainer.steps_done() < steps) {

@@ -139,15 +139,16 @@ TEST_F(CausalFilterTest, AllTrainingsOfFiltersStartAtTheWavelet) {
   }
 }
 
-/// A step of training, long enough to move all that can move.
+/// A step of training that moves some of all that can move by 0.1.
 static void learn(CausalFilterImpl& f) {
   const auto x = torch::randn({2, 30, 6});
   f.zero_grad();
   f.fused(x).roll(1, 1).mul(x).sum().backward();
   torch::NoGradGuard no_grad;
   for (auto& parameter : f.parameters()) {
-    EXPECT_GT(parameter.grad().abs().max().item<double>(), 0);
-    parameter -= 0.02 * parameter.grad();
+    const auto largest = parameter.grad().abs().max();
+    EXPECT_GT(largest.item<double>(), 0);
+    parameter -= 0.1 * parameter.grad() / largest;
   }
 }
 
@@ -158,7 +159,7 @@ TEST_F(CausalFilterTest, ALatticeStaysAWaveletWhileItLearns) {
     for (int step = 0; step < 5; ++step) {
       learn(*f);
     }
-    EXPECT_GT(max_error(f->angles.detach(), start), 0.1);
+    EXPECT_GT(max_error(f->angles.detach(), start), 0.01);
     const auto angles = f->lattice_angles()
                             .detach()
                             .to(torch::kDouble)
