@@ -128,7 +128,7 @@ Json show_filters(const WaveletTransformerBlockImpl& block) {
     const auto first = wavelets[0].synthesis();
     start = first.first / std::sqrt(2.0);
     result["wavelet"] = options.wavelet();
-    result["start_high"] = numbers(first.second / std::sqrt(2.0));
+    result["start_high"] = numbers(first.second / -std::sqrt(2.0));
   } else {
     low = filter->taps;
     start = at::zeros(low.size(-1));

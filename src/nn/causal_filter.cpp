@@ -123,11 +123,11 @@ void CausalFilterImpl::reset_parameters() {
     taps.select(1, 0).add_(1);
   }
   if (low.defined()) {
-    const auto scaled = [&](auto of) {
-      return of_levels(wavelets_, of) * dc_gain_one;
-    };
-    low.copy_(scaled([](const Wavelet& w) { return w.rec_lo(); }));
-    high.copy_(scaled([](const Wavelet& w) { return w.rec_hi(); }));
+    const auto rows = [&](auto of) { return of_levels(wavelets_, of); };
+    low.copy_(rows([](const Wavelet& w) { return w.rec_lo(); }) * dc_gain_one);
+    // With the lattice's sign, so that all trainings start alike.
+    high.copy_(
+        rows([](const Wavelet& w) { return w.rec_hi(); }) * -dc_gain_one);
   }
   if (angles.defined()) {
     auto first = first_angles();
