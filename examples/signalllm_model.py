@@ -31,8 +31,8 @@ def load(folder):
     for name, value in ONLY.items():
         if config[name] != value:
             raise NotImplementedError(f"{name}={config[name]}")
-    filters = config["attention_filter"], config["fourier_filter"], config["feed_forward"]
-    if "wavelet" in filters or "causal_wavelet" in filters:
+    filters = {config.get(part) for part in ("attention_filter", "fourier_filter", "feed_forward")}
+    if filters & {"wavelet", "causal_wavelet"}:
         raise NotImplementedError("filters of wavelets")
     weights = load_file(folder / "model.safetensors")
     return config, {name: tensor.float() for name, tensor in weights.items()}
