@@ -75,18 +75,6 @@ double mean(const std::vector<double>& values) {
 
 } // namespace
 
-double Individual::spread() const {
-  if (losses.size() < 2) {
-    return 0;
-  }
-  const auto middle = mean(losses);
-  double sum = 0;
-  for (const auto loss : losses) {
-    sum += (loss - middle) * (loss - middle);
-  }
-  return std::sqrt(sum / static_cast<double>(losses.size() - 1));
-}
-
 HRFEvoController::Evaluate HRFEvoController::each(
     std::function<BasisScore(const BasisTrial&)> evaluate) {
   return [evaluate = std::move(evaluate)](const auto& trials) {
@@ -122,7 +110,13 @@ void HRFEvoController::advance() {
     }
     alive.push_back(static_cast<int64_t>(history_.size()));
     history_.push_back(
-        {alive.back(), generation_, std::move(parents), std::move(basis)});
+        {alive.back(),
+         generation_,
+         std::move(parents),
+         std::move(basis),
+         0,
+         {},
+         {}});
   }
   auto all = population_;
   all.insert(all.end(), alive.begin(), alive.end());
@@ -182,6 +176,9 @@ void HRFEvoController::measure(
       trials.push_back({trials_++, one, rung, seed});
     }
   }
+  if (trials.empty()) {
+    return;
+  }
   const auto scores = evaluate_(trials);
   TORCH_CHECK(
       scores.size() == trials.size(),
@@ -200,18 +197,51 @@ void HRFEvoController::measure(
     one.rung = rung;
     if (rung + 1 == options_.rungs()) {
       one.losses.push_back(score.loss);
-      score.loss = mean(one.losses);
     }
     one.score = score;
   }
+  compare_with_reference();
+}
+
+std::vector<double> HRFEvoController::differences(const Individual& one) const {
+  const auto& reference = history_[0].losses;
+  std::vector<double> differences;
+  for (size_t seed = 0; seed < one.losses.size() && seed < reference.size();
+       ++seed) {
+    differences.push_back(one.losses[seed] - reference[seed]);
+  }
+  return differences;
+}
+
+void HRFEvoController::compare_with_reference() {
+  const auto level = mean(history_[0].losses);
+  for (auto& one : history_) {
+    if (const auto above = differences(one); !above.empty()) {
+      one.score.loss = std::min(level + mean(above), worst);
+    }
+  }
+}
+
+double HRFEvoController::spread(const Individual& one) const {
+  const auto above = differences(one);
+  if (above.size() < 2) {
+    return 0;
+  }
+  const auto middle = mean(above);
+  double sum = 0;
+  for (const auto value : above) {
+    sum += (value - middle) * (value - middle);
+  }
+  return std::sqrt(sum / static_cast<double>(above.size() - 1));
 }
 
 void HRFEvoController::confirm_front() {
+  measure({0}, options_.rungs() - 1, options_.seeds());
   const auto seeds = static_cast<size_t>(options_.seeds());
   for (;;) {
     std::vector<int64_t> few;
     for (const auto& one : history_) {
-      if (one.losses.size() < seeds && (one.id == 0 || on_front(one))) {
+      if (one.losses.size() < seeds && on_front(one)) {
         few.push_back(one.id);
       }
     }

@@ -35,13 +35,12 @@ struct SIGNALLLM_API Individual {
   BasisFunction basis;
   /// The highest rung it was measured on, from 0.
   int64_t rung = 0;
-  /// Of the highest rung; the loss is the mean of `losses`.
+  /// Of the highest rung. On the last one seeds differ by more than genomes
+  /// may: the loss is the reference's mean over all seeds, plus the mean of the
+  /// differences between `losses` and the reference's of the same seeds.
   BasisScore score;
-  /// Of the last rung, one for each seed from 0 on.
+  /// As measured on the last rung, one for each seed from 0 on.
   std::vector<double> losses;
-
-  /// Standard deviation of the losses, 0 of fewer than two.
-  double spread() const;
 };
 
 /// What is to be measured: a genome with the effort of a rung.
@@ -99,10 +98,11 @@ struct SIGNALLLM_API HRFEvoOptions {
 /// Each generation, parents are drawn by tournaments of two, crossed and
 /// mutated, until a genome comes out that is new. The children climb the rungs
 /// (successive halving; Jamieson and Talwalkar, 2016); whoever comes onto the
-/// front is measured again with other seeds, and counts by the mean from then
-/// on. Parents and children together are ranked by Pareto dominance in (loss,
-/// cost), then by crowding distance, and the better half lives on (NSGA-II;
-/// Deb et al., 2002); those of a lower rung come behind.
+/// front is measured again with other seeds, and counts by the mean of what it
+/// is better by than the reference with the same seeds. Parents and children
+/// together are ranked by Pareto dominance in (loss, cost), then by crowding
+/// distance, and the better half lives on (NSGA-II; Deb et al., 2002); those of
+/// a lower rung come behind.
 ///
 /// ```
 /// HRFEvoController search(
@@ -141,6 +141,9 @@ class SIGNALLLM_API HRFEvoController {
   /// Those on the last rung that no other one there beats in both loss and
   /// cost, by rising cost.
   std::vector<Individual> front() const;
+  /// Standard deviation, over the seeds, of what a genome is better by than the
+  /// reference; 0 of fewer than two.
+  double spread(const Individual& one) const;
   /// The lowest loss on the last rung. Throws before the first step.
   const Individual& best() const;
 
@@ -156,10 +159,14 @@ class SIGNALLLM_API HRFEvoController {
   int64_t tournament();
   /// Measures individuals, with the seeds that each lacks of `seeds`.
   void measure(const std::vector<int64_t>& ids, int64_t rung, int64_t seeds);
+  /// Scores of the last rung, from losses with the reference's beside them.
+  void compare_with_reference();
   void confirm_front();
   /// The best first.
   std::vector<int64_t> ranked(std::vector<int64_t> ids) const;
   bool on_front(const Individual& one) const;
+  /// What a genome's losses are above the reference's with the same seeds.
+  std::vector<double> differences(const Individual& one) const;
 
   HRFEvoOptions options_;
   Evaluate evaluate_;

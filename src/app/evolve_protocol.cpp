@@ -19,7 +19,10 @@ BasisTrial trial_from(const std::string& request) {
       json.at("id").get<int64_t>(),
       0,
       {},
-      BasisFunction::from_json(json.at("basis").get<std::string>())};
+      BasisFunction::from_json(json.at("basis").get<std::string>()),
+      0,
+      {},
+      {}};
   return {
       0,
       std::move(one),

@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace signalllm::app {
 namespace {
 
@@ -20,15 +18,6 @@ std::string genome_columns(const Individual& one) {
       2 * one.basis.stages(),
       one.basis.levels(),
       places_to_string(one.basis.places()));
-}
-
-std::string mean_and_spread(const Individual& one) {
-  return fmt::format(
-      "{:.4f} +- {:.4f} ({} seed{})",
-      one.score.loss,
-      one.spread(),
-      one.losses.size(),
-      one.losses.size() == 1 ? "" : "s");
 }
 
 } // namespace
@@ -82,28 +71,36 @@ void EvolveSearch::report() const {
   if (search_->history().empty()) {
     return;
   }
-  fmt::print("\nthe front: less cost, or less loss, has no other\n");
-  for (const auto& one : search_->front()) {
-    fmt::print(
-        "{} {:>9.0f}  {}\n",
-        genome_columns(one),
-        one.score.cost,
-        mean_and_spread(one));
-  }
   const auto& best = search_->best();
   const auto& reference = search_->history()[0];
-  const auto gain = reference.score.loss - best.score.loss;
+  const auto gain = [&](const Individual& one) {
+    return reference.score.loss - one.score.loss;
+  };
   fmt::print(
-      "\nbest       {} bits per byte after {} steps\n"
-      "{:<10} {}, the reference{}\n",
-      mean_and_spread(best),
+      "\nthe front: less cost, or less loss, has no other\n"
+      " gen   id  family   taps levels  places                  mul-adds "
+      "bits/byte  below {} (seeds)\n",
+      reference.basis.family());
+  for (const auto& one : search_->front()) {
+    fmt::print(
+        "{} {:>9.0f} {:>9.4f}  {:.4f} +- {:.4f} ({})\n",
+        genome_columns(one),
+        one.score.cost,
+        one.score.loss,
+        gain(one),
+        search_->spread(one),
+        one.losses.size());
+  }
+  fmt::print(
+      "\nbest: {:.4f} bits per byte after {} steps; {}, the reference: "
+      "{:.4f}{}\n",
+      best.score.loss,
       settings_.steps,
       reference.basis.family(),
-      mean_and_spread(reference),
-      best.id == 0 ? ", is the best"
-          : gain <= std::max(best.spread(), reference.spread())
-          ? ": no further away than the seeds are"
-          : "");
+      reference.score.loss,
+      gain(best) > search_->spread(best)
+          ? ""
+          : ", no further than the seeds spread");
   fmt::print(
       "use it: signalllm train --data {} --model \"{}\"\n",
       settings_.data,

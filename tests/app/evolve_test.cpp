@@ -167,7 +167,7 @@ TEST_F(AppEvolve, TenKillsCostAtMostATrialEach) {
 TEST_F(AppEvolve, NamesAModelThatTrainingTakes) {
   const auto found = program_(search("run", {"--model", "terms=8"}));
   ASSERT_EQ(found.code, 0) << found.error;
-  EXPECT_TRUE(found.says("2 seeds")) << found.out;
+  EXPECT_TRUE(found.says(" (2)")) << found.out;
   EXPECT_TRUE(found.says(", the reference")) << found.out;
   const auto from = found.out.find("--model \"") + 9;
   const auto model = found.out.substr(from, found.out.find('"', from) - from);
