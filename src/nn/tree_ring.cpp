@@ -260,30 +260,42 @@ bool advance_ring(
   return true;
 }
 
+Tensor attend_all(
+    const Tensor& query,
+    const Tensor& keys,
+    const Tensor& values,
+    const Tensor& bias) {
+  const auto logits = at::baddbmm(
+      bias.unsqueeze(0),
+      query.flatten(0, 1),
+      keys.flatten(0, 1).transpose(1, 2));
+  return at::bmm(logits.softmax(-1), values.flatten(0, 1)).view(query.sizes());
+}
+
 Tensor attend_ring(
     const Tensor& query,
     const TreeAttentionState& state,
     const Sight& seen,
     const TreeAttentionOptions& options) {
-  const auto flat = query.flatten(0, 1);
-  const auto keys = state.ring.select(0, 0).flatten(0, 1);
-  const auto values = state.ring.select(0, 1).flatten(0, 1);
+  const auto keys = state.ring.select(0, 0);
+  const auto values = state.ring.select(0, 1);
   const auto levels = ring_levels(state, options.window);
   if (options.opened == 0 || levels == 1) {
-    const auto logits =
-        at::baddbmm(seen.bias.unsqueeze(0), flat, keys.transpose(1, 2));
-    return at::bmm(logits.softmax(-1), values).view(query.sizes());
+    return attend_all(query, keys, values, seen.bias);
   }
   Context context;
-  context.keys = keys.unsqueeze(1);
-  context.values = values.unsqueeze(1);
+  context.keys = keys.flatten(0, 1).unsqueeze(1);
+  context.values = values.flatten(0, 1).unsqueeze(1);
   context.bias = seen.bias.unsqueeze(0);
   context.nodes = seen.nodes;
   for (int64_t level = 1; level < levels; ++level) {
     context.level_ends.push_back(2 * options.window * level);
   }
   const auto p = probabilities(
-      flat.unsqueeze(1), context, options.opened, gather(state, 0));
+      query.flatten(0, 1).unsqueeze(1),
+      context,
+      options.opened,
+      gather(state, 0));
   return weigh(p, context, gather(state, 1)).view(query.sizes());
 }
 

@@ -51,6 +51,14 @@ bool advance_ring(
     TreeAttentionState& state,
     const TreeAttentionOptions& options);
 
+/// Attention of queries `[B, heads, n, d]`, divided by sqrt(d) already, to keys
+/// and values `[B, heads, S, d]` with `bias` `[n, S]` added to the logits.
+at::Tensor attend_all(
+    const at::Tensor& query,
+    const at::Tensor& keys,
+    const at::Tensor& values,
+    const at::Tensor& bias);
+
 /// Attention of queries `[B, heads, n, d]`, divided by sqrt(d) already, of
 /// positions that see `seen`.
 at::Tensor attend_ring(

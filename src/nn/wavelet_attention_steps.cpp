@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace signalllm {
 
@@ -103,18 +104,26 @@ torch::Tensor WaveletAttentionImpl::forward_next(
               {options.window(), options.opened()})
               .to(type);
     } else {
+      const auto wide = turned.scalar_type();
       turned = turned.to(type);
-      auto k = turned.select(0, 1), v = turned.select(0, 2);
+      const auto q = turned.select(0, 0);
+      const auto k = turned.select(0, 1), v = turned.select(0, 2);
       if (position.mask.defined()) {
-        k = state.keys.index_copy_(2, position.index, k);
-        v = state.values.index_copy_(2, position.index, v);
+        state.keys.index_copy_(2, position.index, k);
+        state.values.index_copy_(2, position.index, v);
+        // torch's kernels that take a mask read all keys of a head one after
+        // the other.
+        y = tree::attend_all(
+                q.to(wide) / std::sqrt(static_cast<double>(size)),
+                state.keys.to(wide),
+                state.values.to(wide),
+                position.mask)
+                .to(type);
       } else {
-        k = append(state.keys, state.length, k);
-        v = append(state.values, state.length, v);
+        const auto keys = append(state.keys, state.length, k);
+        const auto values = append(state.values, state.length, v);
+        y = dense_attention(q, keys, values, {}, /*causal=*/false);
       }
-      const auto mask =
-          position.mask.defined() ? std::optional(position.mask) : std::nullopt;
-      y = dense_attention(turned.select(0, 0), k, v, mask, /*causal=*/false);
     }
     y = y.transpose(1, 2).reshape({batch, 1, options.width()});
   }
@@ -162,9 +171,12 @@ void WaveletAttentionImpl::locate(
     position.bias = seen.bias;
     position.nodes = seen.nodes;
   } else if (fixed) {
-    position.mask = at::arange(state.keys.size(2), position.index.options())
-                        .le(position.index)
-                        .view({1, 1, 1, -1});
+    const auto capacity = state.keys.size(2);
+    position.mask = at::zeros({1, capacity}, like)
+                        .masked_fill_(
+                            at::arange(capacity, position.index.options())
+                                .gt(position.index),
+                            -std::numeric_limits<double>::infinity());
   } else {
     position.mask = torch::Tensor();
   }

@@ -172,7 +172,7 @@ struct DecoderTest : SeedingFixture {
 };
 
 TEST_F(DecoderTest, RepeatsWhatForwardComputes) {
-  const std::vector<SignalLLMOptions> all{
+  std::vector<SignalLLMOptions> all{
       small(),
       small().opened(3),
       small().window(0),
@@ -181,15 +181,17 @@ TEST_F(DecoderTest, RepeatsWhatForwardComputes) {
       small().window(6).attention_fraction(1).feed_forward(
           SpectralKind::CausalTime),
       small().attention_fraction(0),
-      small().window(0).absolute_positions(true).max_length(700)};
-  for (const auto& options : all) {
-    auto model = model_of(options);
-    const auto x = tokens(2, 660);
+      small().window(0).absolute_positions(true).max_length(150)};
+  for (size_t i = 0; i < all.size(); ++i) {
+    auto model = model_of(all[i].layers(i == 0 ? 2 : 1));
+    // The tree gets levels at 32, 64, 128, 256 and 512.
+    const int64_t length = i == 0 ? 660 : 150;
+    const auto x = tokens(2, length);
     const auto whole = model->forward(x);
     Tape::replayed = 0;
     expect_close(stepped(model, x, 7, true), whole, 1e-9);
     // A few when the state has doubled are not repeated.
-    EXPECT_GE(Tape::replayed, 620);
+    EXPECT_GE(Tape::replayed, length - 7 - 20);
     expect_close(stepped(model, x, 100, false), whole, 1e-9);
   }
   EXPECT_EQ(Tape::read_by_host, 0);
@@ -232,10 +234,10 @@ TEST_F(DecoderTest, ALayerIsFewLaunches) {
 TEST_F(DecoderTest, StateIsOneOfTheNumberOfLevels) {
   const torch::NoGradGuard no_grad;
   auto model = model_of(small());
-  const auto x = tokens(1, 600);
+  const auto x = tokens(1, 300);
   auto stepwise = model->make_state(1);
   int64_t last = 0;
-  for (int64_t t = 1; t <= 600; ++t) {
+  for (int64_t t = 1; t <= 300; ++t) {
     model->forward_incremental(x.slice(1, t - 1, t), stepwise);
     // Windows of 16: a level more at 32, 64, 128, ...
     const bool grows = t >= 32 && (t & (t - 1)) == 0;

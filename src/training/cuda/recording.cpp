@@ -33,7 +33,6 @@ class CudaRecording final : public Recording {
     // The recording has memory of its own; the rehearsals' goes back.
     C10_CUDA_CHECK(cudaDeviceSynchronize());
     graph_.reset(); // of what was recorded before
-    graph_.reset();
     c10::cuda::CUDACachingAllocator::emptyCache();
     rehearse([&] {
       // Other threads (autograd's) may call what a capture forbids.
