@@ -211,7 +211,7 @@ void analyse(const Analysis<A>& call) {
           aligned_memory(sizeof(A) * call.batch * s.output_rows * call.inner);
       s.output = next.get();
     }
-    s.streams = aligned && bytes >= kStreamBytes;
+    s.streams = (aligned || s.narrow.width > 0) && bytes >= kStreamBytes;
     run_jobs(
         count_jobs(call, s.block, s.tiles()),
         std::min(s.tile, call.levels[first].length) * s.block,

@@ -138,7 +138,6 @@ struct AnalysisLevelJob {
     f.lattice = nullptr;
     f.channels = f.lo_stride = f.hi_stride = narrow.width;
     f.tap_rows = tap_rows;
-    f.stream_lo = f.stream_hi = false;
     f.prefetch = 0;
     if (stage.call.per_channel) {
       f.taps_stride = narrow.width;
@@ -146,11 +145,17 @@ struct AnalysisLevelJob {
       f.taps_hi = stage.repeated_hi.data();
     }
     A* spare = phases + 2 * stage.phase_space();
+    const auto streams = [&](const A* to) {
+      return !stage.call.per_channel &&
+          reinterpret_cast<uintptr_t>(to) % 64 == 0;
+    };
     const auto compute = [&](int64_t at, int64_t rows, A* to_lo, A* to_hi) {
       place_taps(at);
       f.lo = to_lo;
       f.hi = to_hi;
       f.rows = rows;
+      f.stream_lo = fir.stream_lo && at == 0 && streams(to_lo);
+      f.stream_hi = fir.stream_hi && at == 0 && streams(to_hi);
       kernels<A>().fir(f);
     };
     for (int64_t o = out.first; o < out.last; o += narrow.rows) {

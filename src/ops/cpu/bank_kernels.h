@@ -139,7 +139,8 @@ struct Kernels {
       const A* odd,
       A* y,
       int64_t pairs,
-      int64_t channels);
+      int64_t channels,
+      bool past_caches);
   /// Values of one vector.
   int64_t lanes;
   /// Rows at once that the register tiles want; fewer run slower.

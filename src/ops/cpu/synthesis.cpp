@@ -119,7 +119,7 @@ void synthesise(const Synthesis<A>& call) {
   SynthesisStage<A> s{call, 0, 0};
   plan_stage(s);
   s.prepare();
-  s.streams = aligned && bytes >= kStreamBytes;
+  s.streams = (aligned || s.narrow.width > 0) && bytes >= kStreamBytes;
   run_jobs(
       count_jobs(call, s.block, s.tiles()), s.tile * s.block, [&](int64_t job) {
         run_job(s, job);

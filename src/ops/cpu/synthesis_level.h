@@ -177,7 +177,8 @@ struct SynthesisLevelJob {
           odd + first * channels,
           y.at(row + 2 * first),
           last - first,
-          channels);
+          channels,
+          pairs.stream);
     }
   }
 
