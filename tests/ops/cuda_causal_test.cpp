@@ -1,70 +1,20 @@
 // The causal banks' stream: its text on the host against the composite
-// operators, thread after thread between barriers; then on the device.
+// operators, then on the device.
 
 #include "cuda_cases.h"
+#include "cuda_causal_host.h"
 #include "ops/causal_wavedec.h"
 #include "ops/causal_wavelet_filter.h"
-#include "ops/cuda/causal.h"
-#include "ops/cuda/causal_stream.cuh"
 
 #include <signalllm/ops/causal_wavedec.h>
 #include <signalllm/ops/causal_wavelet_filter.h>
 
-#include <limits>
 #include <random>
 
 namespace signalllm::cuda {
 namespace {
 
 using Tensors = std::vector<torch::Tensor>;
-
-/// Between two barriers the threads may run in any order: `backwards` is one.
-template <class Stream>
-void run_blocks(const CausalStreamParams& p, bool gradient, bool backwards) {
-  for (int block = 0; block < p.blocks(); ++block) {
-    std::vector<CausalPack> shared(
-        Stream::shared_bytes(p) / sizeof(CausalPack));
-    for (auto& pack : shared) {
-      std::fill(pack.v, pack.v + kCausalVector, NAN);
-    }
-    std::vector<Stream> threads;
-    threads.reserve(kCausalThreads);
-    for (int tid = 0; tid < kCausalThreads; ++tid) {
-      threads.emplace_back(p, block, tid, shared.data());
-    }
-    const auto each = [&](auto phase) {
-      for (int i = 0; i < kCausalThreads; ++i) {
-        phase(threads[backwards ? kCausalThreads - 1 - i : i]);
-      }
-    };
-    each([](auto& t) { t.prepare(); });
-    for (int c = 0; c < threads[0].chunks(); ++c) {
-      each([&](auto& t) { t.begin(c); });
-      for (int i = 0; i < p.steps; ++i) {
-        each([&](auto& t) { t.step(i, c); });
-      }
-    }
-    if (gradient) {
-      each([](auto& t) { t.keep_sums(); });
-      each([&](auto& t) { t.write_sums(block); });
-    }
-  }
-}
-
-template <CausalKind Kind, bool Gradient>
-void run(const CausalStreamParams& p, bool backwards) {
-  switch ((p.filters.taps + 1) / 2) {
-    case 1:
-      return run_blocks<CausalStream<float, 2, Kind, Gradient>>(
-          p, Gradient, backwards);
-    case 2:
-      return run_blocks<CausalStream<float, 4, Kind, Gradient>>(
-          p, Gradient, backwards);
-    default:
-      return run_blocks<CausalStream<float, 8, Kind, Gradient>>(
-          p, Gradient, backwards);
-  }
-}
 
 class CudaCausal : public test::CudaFixture {
  protected:
@@ -167,7 +117,7 @@ TEST_F(CudaCausal, StreamMatchesTheCompositeOperatorsOnTheHost) {
     };
     const auto unwritten = [&] { return torch::full_like(x, NAN); };
 
-    Tensors got, states, wide{c.x};
+    Tensors got, states;
     for (int j = 0; j <= c.levels; ++j) {
       got.push_back(unwritten());
       states.push_back(unwritten());

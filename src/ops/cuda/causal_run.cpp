@@ -57,6 +57,7 @@ int CausalRun::plan(
   p.length = static_cast<int>(signal.length);
   p.channels = static_cast<int>(signal.inner);
   p.batch = static_cast<int>(signal.batch);
+  p.scale = static_cast<float>(scale);
   const auto* device = at::cuda::getCurrentDeviceProperties();
   return plan_causal_stream(
       dilations.data(),
@@ -70,19 +71,18 @@ void CausalRun::operator()(
     at::Tensor input,
     at::Tensor& out,
     std::vector<at::Tensor>* states) const {
-  const bool transposed = is_transposed(kind);
+  const bool last = descends(kind); // the stream has the short dilations
   CausalStreamParams p;
-  const int streamed =
-      transposed && states != nullptr ? 0 : plan(input, out, p);
+  const int streamed = last && states != nullptr ? 0 : plan(input, out, p);
   Flow flow{std::move(input), {}, out, states};
-  if (!transposed && streamed > 0) {
+  if (!last && streamed > 0) {
     stream(p, 0, flow);
   }
-  const int begin = transposed ? 0 : streamed;
+  const int begin = last ? 0 : streamed;
   for (int i = begin; i < begin + total() - streamed; ++i) {
     step(i, flow);
   }
-  if (transposed && streamed > 0) {
+  if (last && streamed > 0) {
     stream(p, total() - streamed, flow);
   }
 }
@@ -173,8 +173,15 @@ void CausalRun::step(int i, Flow& flow) const {
       p.shape);
   p.tile = 8 * p.shape.threads / p.shape.lanes;
   p.tiles = (p.length + p.tile - 1) / p.tile;
-  // A longer shift leaves the signal just as well.
-  p.dilation = static_cast<int>(std::min(dilations[i], signal.length));
+  if (is_circular(kind)) {
+    const int64_t ahead = p.filters.taps / 2 - (kind == CausalKind::iswt);
+    p.dilation = static_cast<int>(dilations[i] % signal.length);
+    p.ahead = static_cast<int>(p.dilation * ahead % signal.length);
+    p.scale = scale;
+  } else {
+    // A longer shift leaves the signal just as well.
+    p.dilation = static_cast<int>(std::min(dilations[i], signal.length));
+  }
   p.first = i == 0;
   p.last = i + 1 == total();
   p.input = flow.input.const_data_ptr();

@@ -21,6 +21,7 @@ struct CausalRun {
   std::vector<at::Tensor> details; // likewise
   at::Tensor weight; // [channels or 1, J + 2] in the accumulate type
   at::Tensor source; // the filters' input or gradient
+  double scale = 1; // of swt's and iswt's taps
 
   /// From `input` into `out`; the states after each step where asked for.
   void operator()(

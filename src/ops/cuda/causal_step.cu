@@ -63,6 +63,10 @@ cudaError_t launch(const CausalStreamParams& p, Dtype type, cudaStream_t s) {
     case CausalKind::analysis_transposed:
       return (gradient ? launch_analysis_gradient : launch_analysis_transposed)(
           p, type, s);
+    case CausalKind::swt:
+      return launch_swt(p, type, s);
+    case CausalKind::iswt:
+      return launch_iswt(p, type, s);
     case CausalKind::filter:
       return launch_filter(p, type, s);
     default:
