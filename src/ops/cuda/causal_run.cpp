@@ -1,7 +1,5 @@
 #include "causal_run.h"
 
-#include "correlate.h"
-
 #include <ATen/Functions.h>
 #include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDAException.h>
@@ -17,12 +15,6 @@ bool aligned(const at::Tensor& t) {
 }
 
 } // namespace
-
-struct CausalRun::Flow {
-  at::Tensor input, partial; // the state, a filter's sum so far
-  at::Tensor& out;
-  std::vector<at::Tensor>* states;
-};
 
 int CausalRun::total() const {
   return static_cast<int>(dilations.size());
@@ -87,29 +79,6 @@ void CausalRun::operator()(
   }
 }
 
-at::Tensor CausalRun::gradient(
-    const at::Tensor& input,
-    at::Tensor& out,
-    const std::vector<at::Tensor>& states) const {
-  CausalStreamParams p;
-  if (plan(input, out, p) < total()) {
-    return {};
-  }
-  for (int i = 0; i < total(); ++i) {
-    p.states[i] = states[i].mutable_data_ptr();
-  }
-  const int taps = (p.filters.taps + 1) / 2 * 2;
-  auto shares = at::empty(
-      {int64_t{p.batch} * p.segments,
-       is_filter(kind) ? 2 * taps + total() + 2 : taps,
-       p.channels},
-      filters.lo.options());
-  p.shares = shares.mutable_data_ptr<float>();
-  Flow flow{input, {}, out, nullptr};
-  stream(p, 0, flow);
-  return shares.sum(0);
-}
-
 int CausalRun::weight_index(int i) const {
   return kind == CausalKind::filter ? i + 1 : total() - i;
 }
@@ -147,13 +116,14 @@ void CausalRun::stream(CausalStreamParams& p, int begin, Flow& flow) const {
     p.output = to.mutable_data_ptr();
     p.wide_output = to.scalar_type() != type;
   }
-  flow.input = flow.states != nullptr ? flow.states->back() : to;
+  auto next = flow.states != nullptr ? flow.states->back() : to;
   if (kind == CausalKind::filter && !p.last) {
     flow.partial = to;
-    flow.input = scratch();
-    p.state = flow.input.mutable_data_ptr();
+    next = scratch();
+    p.state = next.mutable_data_ptr();
   }
   C10_CUDA_CHECK(launch(p, dtype_of(type), current_stream()));
+  flow.input = next;
 }
 
 void CausalRun::step(int i, Flow& flow) const {
@@ -192,13 +162,13 @@ void CausalRun::step(int i, Flow& flow) const {
   weigh(p);
   p.weight_index = weight_index(i);
   auto state = p.last && flow.states == nullptr ? flow.out : scratch();
+  at::Tensor sum;
   if (kind == CausalKind::filter) {
-    const auto sum = p.last ? flow.out : scratch();
+    sum = p.last ? flow.out : scratch();
     p.partial =
         flow.partial.defined() ? flow.partial.const_data_ptr() : nullptr;
     p.output = sum.mutable_data_ptr();
     p.wide_output = sum.scalar_type() != type;
-    flow.partial = sum;
     if (p.last) {
       state = at::Tensor();
     }
@@ -209,6 +179,7 @@ void CausalRun::step(int i, Flow& flow) const {
   }
   C10_CUDA_CHECK(launch(p, kernel, current_stream()));
   flow.input = state;
+  flow.partial = sum;
   if (flow.states != nullptr) {
     flow.states->push_back(state);
   }
@@ -235,24 +206,6 @@ std::vector<at::Tensor> contiguous(at::TensorList tensors) {
 
 bool takes_causal(const ops::Signal& s) {
   return indexable(s) && s.batch * s.inner > 0;
-}
-
-at::Tensor tap_sums(
-    const at::Tensor& g0,
-    const at::Tensor& g1,
-    const at::Tensor& x,
-    at::ScalarType type,
-    int64_t taps,
-    const ops::Signal& s,
-    int64_t dilation) {
-  return correlate(
-      g0,
-      g1,
-      x,
-      type,
-      taps,
-      s,
-      {Border::zero, 1, 0, dilation, s.length, s.length});
 }
 
 std::vector<at::Tensor> causal_states(
