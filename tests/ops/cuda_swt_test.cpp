@@ -114,6 +114,49 @@ TEST_F(CudaSwt, StreamMatchesTheCompositeOperatorsOnTheHost) {
   EXPECT_GT(taken, 60);
 }
 
+TEST_F(CudaSwt, StepMatchesTheCompositeOperatorsOnTheHost) {
+  for (int trial = 0; trial < 60; ++trial) {
+    const int taps = 2 * pick(1, 6), length = pick(1, 300);
+    const int channels = 2 * pick(1, 9);
+    SCOPED_TRACE(
+        std::to_string(taps) + " taps, length " + std::to_string(length));
+    const bool one = pick(0, 1);
+    const auto lo = one ? torch::randn({taps}, torch::kDouble)
+                        : torch::randn({channels, taps}, torch::kDouble);
+    const auto hi = torch::randn_like(lo);
+    const auto a = torch::randn({2, length, channels}, torch::kDouble);
+    const auto d = torch::randn_like(a);
+    // One level of the operators has dilation 1.
+    for (const auto kind : {CausalKind::swt, CausalKind::iswt}) {
+      const bool inverse = kind == CausalKind::iswt;
+      auto state = torch::full_like(a, NAN);
+      auto detail = inverse ? d.clone() : torch::full_like(a, NAN);
+      CausalStep p;
+      p.kind = kind;
+      p.filters = {
+          lo.const_data_ptr(), hi.const_data_ptr(), taps, one ? 0 : channels};
+      p.shape.batch = 2;
+      p.shape.channels = channels;
+      p.length = length;
+      p.dilation = 1 % length;
+      p.ahead = p.dilation * (taps / 2 - inverse) % length;
+      p.scale = inverse ? 0.5 : 1;
+      p.input = a.const_data_ptr();
+      p.detail = detail.mutable_data_ptr();
+      p.state = state.mutable_data_ptr();
+      run_step(p);
+      if (inverse) {
+        test::expect_close(
+            state, ops::composite::iswt({a, d}, lo, hi, 1), 1e-10);
+      } else {
+        const auto want = ops::composite::swt(a, lo, hi, 1, 1);
+        test::expect_close(state, want[0], 1e-10);
+        test::expect_close(detail, want[1], 1e-10);
+      }
+    }
+  }
+}
+
 TEST_F(CudaSwt, MatchesTheCompositeOperatorsOnTheDevice) {
   if (!torch::globalContext().hasCUDA()) {
     GTEST_SKIP() << "no CUDA device";
