@@ -23,9 +23,9 @@ struct CausalRun {
   const FilterPair& filters;
   at::ScalarType type;
   std::vector<int64_t> dilations; // in the order of the steps
-  std::vector<at::Tensor> details; // likewise
-  at::Tensor weight; // [channels or 1, J + 2] in the accumulate type
-  at::Tensor source; // the filters' input or gradient
+  std::vector<at::Tensor> details = {}; // likewise
+  at::Tensor weight = {}; // [channels or 1, J + 2] in the accumulate type
+  at::Tensor source = {}; // the filters' input or gradient
   double scale = 1; // of swt's and iswt's taps
 
   /// From `input` into `out`; the states after each step where asked for.

@@ -3,7 +3,6 @@
 #include "ops/causal_wavedec.h"
 
 #include <ATen/Functions.h>
-#include <ATen/TensorOperators.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <torch/library.h>
 
