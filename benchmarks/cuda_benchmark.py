@@ -2,10 +2,10 @@
 
     python benchmarks/cuda_benchmark.py build/cuda/libsignalllm.so [section ...]
 
-Sections: wavelets, seed, convolution, long, causal, tree, taps, heads, relu, norms;
-all without one. Medians of CUDA
-events after warm-up; `graph` is the time of one call among 20 captured in a
-CUDA graph, `eager` the host's time a call. ptwt is timed where it is installed.
+Sections: wavelets, seed, convolution, long, causal, swt, tree, taps, heads, relu,
+norms; all without one. Medians of CUDA events after warm-up; `graph` is the time
+of one call among 20 captured in a CUDA graph, `eager` the host's time a call. ptwt
+is timed where it is installed.
 """
 
 import statistics
@@ -267,6 +267,25 @@ def causal(ops):
                   flush=True)
 
 
+def swt(ops):
+    """Stationary transforms, db4, three levels: five tensors read or written, 2.5 copies."""
+    bank = Bank()
+    for shape in [(16, 4096, 256), (1, 262144, 64)]:
+        for dtype in [torch.float32, torch.bfloat16]:
+            x = torch.randn(*shape, device=DEVICE).to(dtype)
+            y = torch.empty_like(x)
+            copy = timed(lambda: y.copy_(x))
+            c = ops.swt(x, bank.lo, bank.hi, 3, 1)
+            times = {
+                "swt": lambda: ops.swt(x, bank.lo, bank.hi, 3, 1),
+                "iswt": lambda: ops.iswt(c, bank.rec_lo, bank.rec_hi, 1),
+                "filter gradients": lambda: ops.swt_backward_filters(c, x, bank.lo, bank.hi, 1),
+            }
+            print(f"{shape} {name(dtype)}: copy {copy:.4f} ms; copies: "
+                  + ", ".join(f"{key} {timed(call, 10) / copy:.1f}" for key, call in times.items()),
+                  flush=True)
+
+
 class GatheredTree:
     """Attention over the tree by torch: every chunk's keys gathered from the pyramid
     into one sequence of the flash attention kernel, the logarithm of a node's size in
@@ -499,7 +518,7 @@ def norms(ops):
 def main():
     torch.ops.load_library(sys.argv[1])
     sections = {"wavelets": wavelets, "seed": seed, "convolution": convolution, "long": long,
-                "causal": causal, "tree": tree, "taps": taps, "heads": heads, "relu": relu,
+                "causal": causal, "swt": swt, "tree": tree, "taps": taps, "heads": heads, "relu": relu,
                 "norms": norms}
     print(torch.cuda.get_device_name(), torch.__version__)
     for section in sys.argv[2:] or sections:

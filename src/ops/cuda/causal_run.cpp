@@ -1,7 +1,5 @@
 #include "causal_run.h"
 
-#include "correlate.h"
-
 #include <ATen/Functions.h>
 #include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDAException.h>
@@ -17,12 +15,6 @@ bool aligned(const at::Tensor& t) {
 }
 
 } // namespace
-
-struct CausalRun::Flow {
-  at::Tensor input, partial; // the state, a filter's sum so far
-  at::Tensor& out;
-  std::vector<at::Tensor>* states;
-};
 
 int CausalRun::total() const {
   return static_cast<int>(dilations.size());
@@ -57,6 +49,7 @@ int CausalRun::plan(
   p.length = static_cast<int>(signal.length);
   p.channels = static_cast<int>(signal.inner);
   p.batch = static_cast<int>(signal.batch);
+  p.scale = static_cast<float>(scale);
   const auto* device = at::cuda::getCurrentDeviceProperties();
   return plan_causal_stream(
       dilations.data(),
@@ -70,44 +63,20 @@ void CausalRun::operator()(
     at::Tensor input,
     at::Tensor& out,
     std::vector<at::Tensor>* states) const {
-  const bool transposed = is_transposed(kind);
+  const bool last = descends(kind); // the stream has the short dilations
   CausalStreamParams p;
-  const int streamed =
-      transposed && states != nullptr ? 0 : plan(input, out, p);
+  const int streamed = last && states != nullptr ? 0 : plan(input, out, p);
   Flow flow{std::move(input), {}, out, states};
-  if (!transposed && streamed > 0) {
+  if (!last && streamed > 0) {
     stream(p, 0, flow);
   }
-  const int begin = transposed ? 0 : streamed;
+  const int begin = last ? 0 : streamed;
   for (int i = begin; i < begin + total() - streamed; ++i) {
     step(i, flow);
   }
-  if (transposed && streamed > 0) {
+  if (last && streamed > 0) {
     stream(p, total() - streamed, flow);
   }
-}
-
-at::Tensor CausalRun::gradient(
-    const at::Tensor& input,
-    at::Tensor& out,
-    const std::vector<at::Tensor>& states) const {
-  CausalStreamParams p;
-  if (plan(input, out, p) < total()) {
-    return {};
-  }
-  for (int i = 0; i < total(); ++i) {
-    p.states[i] = states[i].mutable_data_ptr();
-  }
-  const int taps = (p.filters.taps + 1) / 2 * 2;
-  auto shares = at::empty(
-      {int64_t{p.batch} * p.segments,
-       is_filter(kind) ? 2 * taps + total() + 2 : taps,
-       p.channels},
-      filters.lo.options());
-  p.shares = shares.mutable_data_ptr<float>();
-  Flow flow{input, {}, out, nullptr};
-  stream(p, 0, flow);
-  return shares.sum(0);
 }
 
 int CausalRun::weight_index(int i) const {
@@ -147,13 +116,14 @@ void CausalRun::stream(CausalStreamParams& p, int begin, Flow& flow) const {
     p.output = to.mutable_data_ptr();
     p.wide_output = to.scalar_type() != type;
   }
-  flow.input = flow.states != nullptr ? flow.states->back() : to;
+  auto next = flow.states != nullptr ? flow.states->back() : to;
   if (kind == CausalKind::filter && !p.last) {
     flow.partial = to;
-    flow.input = scratch();
-    p.state = flow.input.mutable_data_ptr();
+    next = scratch();
+    p.state = next.mutable_data_ptr();
   }
   C10_CUDA_CHECK(launch(p, dtype_of(type), current_stream()));
+  flow.input = next;
 }
 
 void CausalRun::step(int i, Flow& flow) const {
@@ -173,8 +143,15 @@ void CausalRun::step(int i, Flow& flow) const {
       p.shape);
   p.tile = 8 * p.shape.threads / p.shape.lanes;
   p.tiles = (p.length + p.tile - 1) / p.tile;
-  // A longer shift leaves the signal just as well.
-  p.dilation = static_cast<int>(std::min(dilations[i], signal.length));
+  if (is_circular(kind)) {
+    const int64_t ahead = p.filters.taps / 2 - (kind == CausalKind::iswt);
+    p.dilation = static_cast<int>(dilations[i] % signal.length);
+    p.ahead = static_cast<int>(p.dilation * ahead % signal.length);
+    p.scale = scale;
+  } else {
+    // A longer shift leaves the signal just as well.
+    p.dilation = static_cast<int>(std::min(dilations[i], signal.length));
+  }
   p.first = i == 0;
   p.last = i + 1 == total();
   p.input = flow.input.const_data_ptr();
@@ -185,13 +162,13 @@ void CausalRun::step(int i, Flow& flow) const {
   weigh(p);
   p.weight_index = weight_index(i);
   auto state = p.last && flow.states == nullptr ? flow.out : scratch();
+  at::Tensor sum;
   if (kind == CausalKind::filter) {
-    const auto sum = p.last ? flow.out : scratch();
+    sum = p.last ? flow.out : scratch();
     p.partial =
         flow.partial.defined() ? flow.partial.const_data_ptr() : nullptr;
     p.output = sum.mutable_data_ptr();
     p.wide_output = sum.scalar_type() != type;
-    flow.partial = sum;
     if (p.last) {
       state = at::Tensor();
     }
@@ -202,6 +179,7 @@ void CausalRun::step(int i, Flow& flow) const {
   }
   C10_CUDA_CHECK(launch(p, kernel, current_stream()));
   flow.input = state;
+  flow.partial = sum;
   if (flow.states != nullptr) {
     flow.states->push_back(state);
   }
@@ -228,24 +206,6 @@ std::vector<at::Tensor> contiguous(at::TensorList tensors) {
 
 bool takes_causal(const ops::Signal& s) {
   return indexable(s) && s.batch * s.inner > 0;
-}
-
-at::Tensor tap_sums(
-    const at::Tensor& g0,
-    const at::Tensor& g1,
-    const at::Tensor& x,
-    at::ScalarType type,
-    int64_t taps,
-    const ops::Signal& s,
-    int64_t dilation) {
-  return correlate(
-      g0,
-      g1,
-      x,
-      type,
-      taps,
-      s,
-      {Border::zero, 1, 0, dilation, s.length, s.length});
 }
 
 std::vector<at::Tensor> causal_states(

@@ -10,6 +10,11 @@
 /// The causal banks of tensors on the current stream.
 namespace signalllm::cuda {
 
+/// Sums over batch and time: `[inner, taps]`, of the weights `[inner, J + 2]`.
+struct CausalGradients {
+  at::Tensor lo, hi, weight;
+};
+
 /// All steps of a bank: in one launch as far as the stream takes them, the
 /// long dilations one by one.
 struct CausalRun {
@@ -18,9 +23,10 @@ struct CausalRun {
   const FilterPair& filters;
   at::ScalarType type;
   std::vector<int64_t> dilations; // in the order of the steps
-  std::vector<at::Tensor> details; // likewise
-  at::Tensor weight; // [channels or 1, J + 2] in the accumulate type
-  at::Tensor source; // the filters' input or gradient
+  std::vector<at::Tensor> details = {}; // likewise
+  at::Tensor weight = {}; // [channels or 1, J + 2] in the accumulate type
+  at::Tensor source = {}; // the filters' input or gradient
+  double scale = 1; // of swt's and iswt's taps
 
   /// From `input` into `out`; the states after each step where asked for.
   void operator()(
@@ -28,17 +34,21 @@ struct CausalRun {
       at::Tensor& out,
       std::vector<at::Tensor>* states = nullptr) const;
 
-  /// The transpose from `input` into `out`, where defined, and in the same pass
-  /// the sums over time of the filters' gradients, [CausalStream::sums, inner];
-  /// `states` are those that the steps lead to. Undefined where the stream does
-  /// not take all steps.
-  at::Tensor gradient(
+  /// The transpose from `input` into `out`, where defined, and the gradients of
+  /// the filters, in the same pass as far as the stream takes the steps;
+  /// `states` are those that the steps lead to.
+  CausalGradients gradients(
       const at::Tensor& input,
       at::Tensor& out,
       const std::vector<at::Tensor>& states) const;
 
  private:
-  struct Flow; // what one launch hands to the next
+  /// What one launch hands to the next.
+  struct Flow {
+    at::Tensor input, partial; // the state, a filter's sum so far
+    at::Tensor& out;
+    std::vector<at::Tensor>* states;
+  };
 
   int total() const;
   at::Tensor scratch() const;
@@ -51,6 +61,11 @@ struct CausalRun {
   void weigh(Params& p) const;
   void stream(CausalStreamParams& p, int begin, Flow& flow) const;
   void step(int i, Flow& flow) const;
+  void add_step(
+      int i,
+      const at::Tensor& input,
+      const at::Tensor& state,
+      CausalGradients& to) const;
 };
 
 /// 1, 2, 4, ... for the levels, or backwards.
@@ -67,21 +82,5 @@ std::vector<at::Tensor> causal_states(
     const ops::Signal& s,
     const FilterPair& f,
     int64_t levels);
-
-/// Gradient of one dilated filter, `[1 or 2, inner, taps]`.
-at::Tensor tap_sums(
-    const at::Tensor& g0,
-    const at::Tensor& g1,
-    const at::Tensor& x,
-    at::ScalarType type,
-    int64_t taps,
-    const ops::Signal& s,
-    int64_t dilation);
-
-/// `[inner, count]` of the sums `[rows, inner]` from row `begin` on.
-inline at::Tensor
-columns(const at::Tensor& sums, int64_t begin, int64_t count) {
-  return sums.narrow(0, begin, count).t();
-}
 
 } // namespace signalllm::cuda

@@ -56,17 +56,21 @@ launch(const CausalStep& p, const TileKernel& k, cudaStream_t stream) {
 }
 
 cudaError_t launch(const CausalStreamParams& p, Dtype type, cudaStream_t s) {
-  const bool gradient = p.shares != nullptr;
   switch (p.kind) {
     case CausalKind::analysis:
       return launch_analysis(p, type, s);
     case CausalKind::analysis_transposed:
-      return (gradient ? launch_analysis_gradient : launch_analysis_transposed)(
-          p, type, s);
+      return (
+          p.gradient ? launch_analysis_gradient
+                     : launch_analysis_transposed)(p, type, s);
+    case CausalKind::swt:
+      return launch_swt(p, type, s);
+    case CausalKind::iswt:
+      return launch_iswt(p, type, s);
     case CausalKind::filter:
       return launch_filter(p, type, s);
     default:
-      return (gradient ? launch_filter_gradient : launch_filter_transposed)(
+      return (p.gradient ? launch_filter_gradient : launch_filter_transposed)(
           p, type, s);
   }
 }

@@ -1,10 +1,10 @@
 #pragma once
 
-// One step of a one-sided dilated bank from memory to memory, for any number of
-// taps, channels and any dilation: what the stream (causal_stream.cuh) does not
-// take. Step i makes S_{i+1}[t] = sum_k lo[k] S_i[t - dilation k]; what is
-// before the start is zero. A block makes `tile` rows of its channels, a thread
-// one row after the other.
+// One step of a dilated bank from memory to memory, for any number of taps,
+// channels and any dilation: what the stream (causal_stream.cuh) does not take.
+// Step i makes S_{i+1}[t] = sum_k lo[k] S_i[t + ahead - dilation k]; what is
+// before the start is zero, or the other end (circular). A block makes `tile`
+// rows of its channels, a thread one row after the other.
 
 #include "causal_kind.h"
 #include "tile_block.cuh"
@@ -15,10 +15,13 @@ struct CausalStep {
   Shape shape;
   Filters filters;
   CausalKind kind = CausalKind::analysis;
-  int length = 1, tile = 1, tiles = 1, dilation = 1;
+  int length = 1, tile = 1, tiles = 1;
+  int dilation = 1, ahead = 0; // circular: modulo length
   const void* input = nullptr;
   bool wide_input = false;
+  double scale = 1; // circular: of the taps
   /// analysis: written S_i - S_{i+1}; transposed: read, the gradient of it.
+  /// swt: written, iswt: read, the high band.
   void* detail = nullptr;
   /// S_{i+1}; of a filter where more steps follow.
   void* state = nullptr;
@@ -121,16 +124,33 @@ struct CausalStepTile {
     A lo[V], hi[V];
     clear(lo);
     clear(hi);
-    int64_t n = row;
-    for (int k = 0; k < p.filters.taps && n >= 0; ++k, n -= p.dilation) {
+    const bool circular = is_circular(p.kind);
+    int64_t n = static_cast<int64_t>(row) + p.ahead;
+    n -= n >= p.length ? p.length : 0;
+    for (int k = 0; k < p.filters.taps; ++k, n -= p.dilation) {
+      if (n < 0) {
+        if (!circular) {
+          break;
+        }
+        n += p.length;
+      }
       A x[V];
       state(static_cast<int>(n), x);
       f.one(2 * k, x, lo);
       if (p.kind == CausalKind::filter_transposed) {
         get(p.signal, false, static_cast<int>(n), x);
+      } else if (p.kind == CausalKind::iswt) {
+        get(p.detail, false, static_cast<int>(n), x);
       }
-      if (is_filter(p.kind)) {
+      if (has_high(p.kind)) {
         f.one(2 * k + 1, x, hi);
+      }
+    }
+    if (circular) {
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        lo[v] *= A(p.scale);
+        hi[v] *= A(p.scale);
       }
     }
     A x[V];
@@ -146,6 +166,14 @@ struct CausalStepTile {
         // The next step's S, whose own details come off it there.
         get(p.detail, false, row, x);
         axpy(A(1), x, lo);
+        break;
+      case CausalKind::swt:
+        if (p.detail != nullptr) {
+          put(p.detail, false, row, hi);
+        }
+        break;
+      case CausalKind::iswt:
+        axpy(A(1), hi, lo);
         break;
       case CausalKind::filter:
         sum(row, lo, hi);

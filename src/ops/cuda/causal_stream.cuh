@@ -333,7 +333,7 @@ struct CausalStream : CausalStreamThread<T, K, Kind> {
       multiply_add(w, sums[k], dhi[k]);
     }
     add_weight(i, high);
-    if (i == 0) {
+    if (i == 0 && p.first) {
       add_weight(p.steps + 1, low);
     }
     if (top) {

@@ -25,6 +25,11 @@ constexpr int kCausalChunk = kCausalGroups * kCausalRows;
 constexpr int kCausalSteps = 8;
 constexpr int kCausalTaps = 8;
 
+/// Blocks that share a multiprocessor as far as registers go.
+constexpr int causal_blocks(CausalKind kind, int taps, bool gradient) {
+  return gradient ? 2 : taps > 4 || kind == CausalKind::iswt ? 3 : 4;
+}
+
 using CausalPack = Pack<float, kCausalVector>;
 
 /// Group g of a state lies at slot g modulo `groups`.
@@ -43,6 +48,7 @@ struct CausalRing {
 struct CausalStreamParams {
   Filters filters;
   CausalKind kind = CausalKind::analysis;
+  bool gradient = false; // of the filters as well
   int length = 1, channels = kCausalVector, batch = 1;
   int channel_tiles = 1, segments = 1;
   int chunks = 1; // of a segment

@@ -13,8 +13,8 @@ namespace {
 
 extern __shared__ __align__(16) unsigned char causal_memory[];
 
-template <class Stream, bool Gradient>
-__global__ void __launch_bounds__(kCausalThreads, Gradient ? 2 : 4)
+template <class Stream, bool Gradient, int Blocks>
+__global__ void __launch_bounds__(kCausalThreads, Blocks)
     causal_stream_kernel(const __grid_constant__ CausalStreamParams params) {
   Stream stream(params, blockIdx.x, threadIdx.x, causal_memory);
   stream.prepare();
@@ -43,7 +43,8 @@ __global__ void __launch_bounds__(kCausalThreads, Gradient ? 2 : 4)
 template <class T, int K, CausalKind Kind, bool Gradient>
 cudaError_t go(const CausalStreamParams& p, cudaStream_t stream) {
   using Stream = CausalStream<T, K, Kind, Gradient>;
-  const auto kernel = causal_stream_kernel<Stream, Gradient>;
+  const auto kernel =
+      causal_stream_kernel<Stream, Gradient, causal_blocks(Kind, K, Gradient)>;
   const auto bytes = static_cast<size_t>(Stream::shared_bytes(p));
   if (bytes > 48 * 1024) {
     const auto error = cudaFuncSetAttribute(

@@ -16,6 +16,8 @@ SIGNALLLM_CAUSAL_STREAM(launch_analysis_gradient);
 SIGNALLLM_CAUSAL_STREAM(launch_filter);
 SIGNALLLM_CAUSAL_STREAM(launch_filter_transposed);
 SIGNALLLM_CAUSAL_STREAM(launch_filter_gradient);
+SIGNALLLM_CAUSAL_STREAM(launch_swt);
+SIGNALLLM_CAUSAL_STREAM(launch_iswt);
 #undef SIGNALLLM_CAUSAL_STREAM
 
 } // namespace signalllm::cuda

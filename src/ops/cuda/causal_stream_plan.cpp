@@ -83,8 +83,10 @@ int plan_causal_stream(
   p.channel_tiles = ceil_divide(p.channels, kCausalChannels);
   p.warm = ceil_divide(rows, kCausalChunk);
   const int all = ceil_divide(p.length, kCausalChunk);
-  const int resident =
-      std::clamp(shared_bytes / (p.groups * kGroupBytes + 2048), 1, 4);
+  const int resident = std::clamp(
+      shared_bytes / (p.groups * kGroupBytes + 2048),
+      1,
+      causal_blocks(p.kind, p.filters.taps, p.gradient));
   const int64_t tiles = static_cast<int64_t>(p.batch) * p.channel_tiles;
   const auto wanted = static_cast<int>(std::clamp<int64_t>(
       static_cast<int64_t>(resident) * multiprocessors / tiles, 1, all));

@@ -3,7 +3,6 @@
 #include "ops/causal_wavedec.h"
 
 #include <ATen/Functions.h>
-#include <ATen/TensorOperators.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <torch/library.h>
 
@@ -86,45 +85,8 @@ std::tuple<at::Tensor, at::Tensor> wavedec_gradients(
       type,
       causal_dilations(level, true),
       d};
-  const auto fused = run.gradient(top, out, {a.rbegin(), a.rend()});
-  if (fused.defined()) {
-    return {out, ops::reduce_filter(columns(fused, 0, lo.size(-1)), lo, s)};
-  }
-  // Gradients of a_j: S_{j} = d_{j+1} + lo' (S_{j+1} - d_{j+1}).
-  std::vector<at::Tensor> g{top};
-  if (level > 1) {
-    auto steps = causal_dilations(level, true);
-    steps.pop_back();
-    const CausalRun most{
-        CausalKind::analysis_transposed,
-        s,
-        f,
-        type,
-        steps,
-        {d.begin(), d.end() - 1}};
-    at::Tensor unused;
-    most(top, unused, &g);
-  }
-  at::Tensor sums;
-  const auto view = [&](const at::Tensor& t) {
-    return t.view({s.batch, s.length, s.inner}).to(sum);
-  };
-  for (int64_t j = level - 1; j >= 0; --j) {
-    const auto step = level - 1 - j;
-    const auto part = tap_sums(
-        view(g[step]) - view(d[step]),
-        {},
-        a[j],
-        type,
-        lo.size(-1),
-        s,
-        int64_t{1} << j);
-    sums = sums.defined() ? sums + part : part;
-  }
-  if (want_input) {
-    run(top, out);
-  }
-  return {out, ops::reduce_filter(sums[0], lo, s)};
+  const auto sums = run.gradients(top, out, {a.rbegin(), a.rend()});
+  return {out, ops::reduce_filter(sums.lo, lo, s)};
 }
 
 at::Tensor causal_wavedec_backward_filter(

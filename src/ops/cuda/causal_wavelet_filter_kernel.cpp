@@ -3,7 +3,6 @@
 #include "ops/causal_wavelet_filter.h"
 
 #include <ATen/Functions.h>
-#include <ATen/TensorOperators.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <torch/library.h>
 
@@ -78,7 +77,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> filter_gradients(
     const ops::Signal& s,
     bool want_input) {
   const c10::cuda::CUDAGuard guard(input.device());
-  const int64_t levels = weight.size(1) - 2, taps = lo.size(-1);
+  const int64_t levels = weight.size(1) - 2;
   const auto type = input.scalar_type();
   const auto sum = ops::accumulate_type(type);
   const FilterPair f(lo, hi, sum, false);
@@ -89,17 +88,6 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> filter_gradients(
   if (want_input) {
     out = at::empty(s.sizes, grad.options());
   }
-  const auto finish =
-      [&](const at::Tensor& glo, const at::Tensor& ghi, at::Tensor gweight) {
-        gweight = weight.size(0) == 1
-            ? gweight.sum(0, true).to(weight.scalar_type())
-            : ops::reduce_filter(gweight, weight, s);
-        return std::tuple{
-            out,
-            ops::reduce_filter(glo, lo, s),
-            ops::reduce_filter(ghi, hi, s),
-            gweight};
-      };
   const CausalRun run{
       CausalKind::filter_transposed,
       s,
@@ -109,61 +97,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> filter_gradients(
       {},
       w,
       g};
-  const auto fused = run.gradient(g, out, {a.rbegin(), a.rend()});
-  if (fused.defined()) {
-    const int64_t first = (taps + 1) / 2 * 2, rest = 2 * first;
-    const auto of_weights = at::cat(
-        {columns(fused, rest + levels, 1),
-         columns(fused, rest, levels).flip(1),
-         columns(fused, rest + levels + 1, 1)},
-        1);
-    return finish(
-        columns(fused, 0, taps), columns(fused, first, taps), of_weights);
-  }
-  std::vector<at::Tensor> states;
-  if (levels > 1) {
-    auto steps = causal_dilations(levels, true);
-    steps.pop_back();
-    // The same weights without the first step's; none for the input itself.
-    const CausalRun transposed{
-        CausalKind::filter_transposed,
-        s,
-        f,
-        type,
-        steps,
-        {},
-        at::cat({at::zeros_like(w.narrow(1, 0, 1)), w.narrow(1, 2, levels)}, 1),
-        g};
-    at::Tensor unused;
-    transposed(g, unused, &states);
-  }
-  // One weight a channel of the inner axes, [1 or inner, J + 2].
-  const auto wide = w.size(0) == 1 ? w : ops::expand_filter(w, s, sum);
-  const auto filter_lo = ops::expand_filter(lo, s, sum);
-  const auto filter_hi = ops::expand_filter(hi, s, sum);
-  std::vector<at::Tensor> gw(levels + 2);
-  at::Tensor glo, ghi;
-  for (int64_t j = levels - 1; j >= 0; --j) {
-    const bool top = j == levels - 1;
-    const auto g_lo = top ? g.view({s.batch, s.length, s.inner}).to(sum) *
-            wide.select(1, levels + 1)
-                          : states[levels - 2 - j];
-    const auto part = tap_sums(g_lo, g, a[j], type, taps, s, int64_t{1} << j);
-    if (top) {
-      gw[levels + 1] = (part[1] * filter_lo).sum(1);
-    }
-    if (j == 0) {
-      gw[0] = part[1].select(1, 0);
-    }
-    gw[j + 1] = (part[1] * filter_hi).sum(1);
-    const auto h = part[1] * wide.select(1, j + 1).unsqueeze(1);
-    glo = glo.defined() ? glo + part[0] : part[0];
-    ghi = ghi.defined() ? ghi + h : h;
-  }
-  if (want_input) {
-    run(g, out);
-  }
-  return finish(glo, ghi, at::stack(gw, 1));
+  const auto sums = run.gradients(g, out, {a.rbegin(), a.rend()});
+  return {
+      out,
+      ops::reduce_filter(sums.lo, lo, s),
+      ops::reduce_filter(sums.hi, hi, s),
+      weight.size(0) == 1 ? sums.weight.sum(0, true).to(weight.scalar_type())
+                          : ops::reduce_filter(sums.weight, weight, s)};
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor>

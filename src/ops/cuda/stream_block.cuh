@@ -3,7 +3,9 @@
 // What the streaming kernels share. A thread owns kStreamVector neighbouring
 // channels of one batch entry and walks a segment of the sequence; nothing is
 // shared between threads, so there is no barrier. Threads run through channels
-// first, then segments, then batch entries.
+// first, then batch entries, then segments. The first segment and the second
+// one have the start and the end of the sequence, no more: they take long for
+// what they do, and run beside the others, which touch no border.
 //
 // A step takes 2^levels rows of the signal, or coefficients for as many, and
 // keeps per level the partial sums of the outputs that later values complete
@@ -20,6 +22,8 @@
 
 namespace signalllm::cuda {
 
+/// Also of half types: with eight channels a thread's sums take the registers
+/// of the warps that hide latency, which on an H100 costs more than it saves.
 constexpr int kStreamVector = 4;
 constexpr int kStreamThreads = 128;
 constexpr int kStreamLevels = 3;
@@ -43,8 +47,10 @@ struct StreamShape {
   int batch = 1;
   int channels = kStreamVector;
   int columns = 1; // vectors of channels
-  int segments = 1;
-  int steps = 1; // of a segment; the last one takes what is left
+  int segments = 1; // 1: the whole sequence
+  int head = 0; // steps of the first segment
+  int tail = 0; // first step of the second one
+  int steps = 1; // of the others; the last one takes what is left
   int total = 1; // steps of the sequence
   int inner_begin = 0; // steps [inner_begin, inner_end) touch no border
   int inner_end = 0;
@@ -152,13 +158,19 @@ struct StreamPlace {
     const auto t = static_cast<uint32_t>(active ? thread : 0);
     const uint32_t rest = t / p.columns;
     channel = static_cast<int>(t % p.columns) * kStreamVector;
-    segment = static_cast<int>(rest % p.segments);
-    batch = rest / p.segments;
-    first = segment * p.steps;
-    last = segment + 1 == p.segments ? p.total : first + p.steps;
-    start = first - p.warm;
-    // The start of the sequence has its own rules.
-    start = segment == 0 || start < p.inner_begin || start <= 0 ? 0 : start;
+    segment = static_cast<int>(rest / p.batch);
+    batch = rest % p.batch;
+    if (segment == 0) {
+      first = 0;
+      last = p.segments == 1 ? p.total : p.head;
+    } else if (segment == 1) {
+      first = p.tail;
+      last = p.total;
+    } else {
+      first = p.head + (segment - 2) * p.steps;
+      last = first + p.steps < p.tail ? first + p.steps : p.tail;
+    }
+    start = segment == 0 ? 0 : first - p.warm;
   }
 };
 

@@ -11,8 +11,6 @@ namespace {
 constexpr int kThreadsWanted = 256;
 constexpr int kThreadsWantedHalf = 384;
 constexpr int kLeastSteps = 24;
-/// What the border at the end costs the last segment, in steps.
-constexpr int kEndSteps = 28;
 
 int ceil_divide(int a, int b) {
   return (a + b - 1) / b;
@@ -41,22 +39,26 @@ void begin(const TransformCase& c, StreamShape& p) {
   p.columns = c.channels / kStreamVector;
 }
 
-/// Cuts `total` steps into segments that fill the device once.
+/// Cuts the steps between the ends into segments that fill the device once.
 bool cut(const TransformCase& c, StreamShape& p) {
   const int unit = kStreamRows >> p.levels; // steps of an iteration
-  p.warm = ceil_divide(p.warm, unit) * unit;
-  p.inner_begin = ceil_divide(p.inner_begin, unit) * unit;
-  const int64_t columns = c.batch * p.columns;
-  const int64_t fill = static_cast<int64_t>(kThreadsWanted) * c.multiprocessors;
-  const auto wanted = static_cast<int>(
-      std::clamp<int64_t>(fill / std::max<int64_t>(columns, 1), 1, p.total));
-  // The last segment has its border to do besides.
-  p.steps = std::max(
-      ceil_divide(p.total + kEndSteps * unit, wanted), kLeastSteps * unit);
-  p.steps = ceil_divide(p.steps, unit) * unit;
-  p.segments = ceil_divide(p.total, p.steps);
-  while (p.segments > 1 && (p.segments - 1) * p.steps > p.inner_end) {
-    --p.segments;
+  const auto up = [unit](int steps) { return ceil_divide(steps, unit) * unit; };
+  p.warm = up(p.warm);
+  p.inner_begin = up(p.inner_begin);
+  // The first inner segment starts behind the first step.
+  p.head = p.inner_begin + p.warm + unit;
+  p.tail = p.inner_end / unit * unit;
+  const int inner = p.tail - p.head;
+  p.segments = 1;
+  if (inner >= kLeastSteps * unit) {
+    const int64_t columns = std::max<int64_t>(c.batch * p.columns, 1);
+    const int64_t fill =
+        static_cast<int64_t>(c.half ? kThreadsWantedHalf : kThreadsWanted) *
+        c.multiprocessors;
+    const auto wanted =
+        static_cast<int>(std::clamp<int64_t>(fill / columns - 2, 1, inner));
+    p.steps = up(std::max(ceil_divide(inner, wanted), kLeastSteps * unit));
+    p.segments = 2 + ceil_divide(inner, p.steps);
   }
   return p.threads() < std::numeric_limits<int>::max() / 2;
 }

@@ -1,0 +1,11 @@
+#include "causal_stream_launch.cuh"
+#include "causal_stream_pick.h"
+
+namespace signalllm::cuda {
+
+cudaError_t
+launch_swt(const CausalStreamParams& p, Dtype type, cudaStream_t s) {
+  return pick_type<CausalKind::swt, false>(p, type, s);
+}
+
+} // namespace signalllm::cuda
