@@ -86,9 +86,9 @@ struct SIGNALLLM_API CausalFilterState {
 /// `Short`: `y[t] = sum_k taps[c, k] x[t - k]`.
 /// `Wavelet`: `lo_0 = x`, `hi_{j+1}[t] = sum_k h1[k] lo_j[t - 2^j k]`,
 /// `lo_{j+1}` with h0, `y = w_0 x + sum_j w_j hi_j + w_{J+1} lo_J`, where
-/// (h0, -h1) are the wavelet's synthesis filters, those of the angles where they
-/// are learned, over sqrt(2) (DC gain 1, so deep levels do not grow), perhaps
-/// others for each level. Shi, Wang and Fox, "Sequence modeling with
+/// (h0, -h1) are the wavelet's synthesis filters, those of the angles where
+/// they are learned, over sqrt(2) (DC gain 1, so deep levels do not grow),
+/// perhaps others for each level. Shi, Wang and Fox, "Sequence modeling with
 /// multiresolution convolutional memory", 2023.
 ///
 /// Shapes: `[B, T, C]` to the same. Accumulates in float32 (float64 for
