@@ -11,6 +11,7 @@
 #include <iostream>
 #include <iterator>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -18,19 +19,25 @@ namespace signalllm::app {
 
 namespace {
 
-/// All of it, without UTF-8's byte order mark.
+std::string without_byte_order_mark(std::string text) {
+  return text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
+}
+
+/// All of it.
 std::string read_standard_input() {
   const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
   TORCH_CHECK(!text.empty(), "--prompt - reads standard input, which is empty");
-  return text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
+  return without_byte_order_mark(text);
 }
 
 /// The lines of a file that are not empty.
 std::vector<std::string> read_prompts(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   TORCH_CHECK(in, "--prompts: cannot read ", path);
+  std::istringstream text(
+      without_byte_order_mark({std::istreambuf_iterator<char>(in), {}}));
   std::vector<std::string> prompts;
-  for (std::string line; std::getline(in, line);) {
+  for (std::string line; std::getline(text, line);) {
     if (line.ends_with('\r')) {
       line.pop_back();
     }

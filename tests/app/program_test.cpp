@@ -129,7 +129,7 @@ TEST_F(App, TrainsScoresAndWrites) {
     EXPECT_EQ(result.code, 0) << result.error;
     return result.out;
   };
-  folder_.write("prompts.txt", "line\r\n\na l\n");
+  folder_.write("prompts.txt", "\xEF\xBB\xBFline\r\n\na l\n");
   const auto first = greedy({"--prompt", "line"});
   const auto second = greedy({"--prompt", "a l"});
   EXPECT_EQ(
