@@ -16,7 +16,7 @@ using namespace signalllm::test;
 
 using Angles = BasisFunction::Angles;
 
-struct EvolutionTest : SeedingFixture {
+struct EvolutionTest : testing::Test {
   /// A landscape with a known best place: angles near those of db2, cheap.
   static BasisScore distance(const BasisFunction& basis) {
     const auto wanted = Wavelet("db2").rec_lo();

@@ -17,7 +17,7 @@ using namespace signalllm::test;
 
 using Kind = OptimizeEntry::Kind;
 
-struct OptimizeMoveTest : SeedingFixture {
+struct OptimizeMoveTest : testing::Test {
   torch::Tensor input = torch::randn({2, 11, 4});
 };
 

@@ -8,7 +8,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct OptimizeSetupTest : SeedingFixture {};
+struct OptimizeSetupTest : testing::Test {};
 
 TEST_F(OptimizeSetupTest, SaysWhatItFoundAndSetsWhatIsAsked) {
   const auto threads = at::get_num_threads();

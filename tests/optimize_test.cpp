@@ -126,7 +126,7 @@ struct HolderOfImpl : torch::nn::Cloneable<HolderOfImpl<Impl>> {
 
 } // namespace
 
-struct OptimizeTest : SeedingFixture {
+struct OptimizeTest : testing::Test {
   torch::Tensor input = torch::randn({2, 11, 4});
 };
 

@@ -16,14 +16,6 @@
 
 namespace signalllm::test {
 
-/// Every test starts from the same random numbers.
-class SeedingFixture : public ::testing::Test {
- protected:
-  SeedingFixture() {
-    torch::manual_seed(0);
-  }
-};
-
 inline double max_error(const torch::Tensor& a, const torch::Tensor& b) {
   return (a.to(torch::kDouble) - b.to(torch::kDouble))
       .abs()

@@ -8,7 +8,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct RecallTest : SeedingFixture {};
+struct RecallTest : testing::Test {};
 
 TEST_F(RecallTest, AsksForEveryKeyOnce) {
   const auto options =

@@ -61,7 +61,6 @@ TEST(Packets, OrdersOfTheSecondLevel) {
 }
 
 TEST(Packets, TheBestBasisIsTheCheapestCover) {
-  at::manual_seed(0);
   for (int i = 0; i < 20; ++i) {
     const auto t = at::arange(128, at::kDouble);
     auto x =

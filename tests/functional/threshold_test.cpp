@@ -61,7 +61,6 @@ TEST(Threshold, ErrorsNameWhatIsAllowed) {
 }
 
 TEST(Threshold, NoiseLevelOfTheNormalDistribution) {
-  at::manual_seed(0);
   const auto level = SF::noise_level(3 * at::randn({2, 40000, 2}, at::kDouble));
   EXPECT_EQ(level.sizes(), (at::IntArrayRef{2, 1, 2}));
   EXPECT_TRUE(at::allclose(level, at::full_like(level, 3), 0.03));
@@ -70,7 +69,6 @@ TEST(Threshold, NoiseLevelOfTheNormalDistribution) {
 }
 
 TEST(Threshold, DenoisingRemovesNoiseAndKeepsTheSignal) {
-  at::manual_seed(1);
   const auto t = at::arange(1001, at::kDouble) / 1001;
   const auto clean = (at::sin(12 * t) + (t > 0.4) * 2.).view({1, -1, 1});
   const auto noisy = clean + 0.2 * at::randn({3, 1001, 2}, at::kDouble);

@@ -13,7 +13,7 @@ using namespace signalllm::test;
 
 namespace {
 
-struct MpsAdamW : SeedingFixture {};
+struct MpsAdamW : testing::Test {};
 
 struct MixedImpl : torch::nn::Module {
   MixedImpl() {

@@ -29,7 +29,6 @@ class AttentionHeadsMetal : public testing::TestWithParam<HeadsCase> {};
 TEST_P(AttentionHeadsMetal, AgreesWithFloat64) {
   const auto& k = GetParam();
   const at::NoGradGuard guard;
-  at::manual_seed(k.length);
   const auto x =
       at::randn({k.batch, k.length, 3 * k.heads * k.width}, at::kDouble)
           .to(k.type);
@@ -87,7 +86,6 @@ INSTANTIATE_TEST_SUITE_P(
         HeadsCase{1, 3, 1, 256, 10000.0, 7, {}, at::kBFloat16}));
 
 TEST(AttentionHeadsContractMetal, HasGradients) {
-  at::manual_seed(0);
   const auto base = at::randn({2, 6, 24});
   const auto run = [&](const Tensor& from) {
     const auto x = from.detach().requires_grad_();
@@ -98,7 +96,6 @@ TEST(AttentionHeadsContractMetal, HasGradients) {
 }
 
 TEST(AttentionHeadsContractMetal, ComposesWhatTheKernelDoesNotTake) {
-  at::manual_seed(0);
   const auto x = at::randn({1, 3, 3 * 258});
   const Launches launched;
   const auto ours = ops::attention_heads(on_mps(x), 1, 10000.0);

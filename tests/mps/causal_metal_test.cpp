@@ -43,7 +43,7 @@ TEST_P(CausalFilterMetal, AgreesWithTheCompositePathInFloat64) {
     const auto [ex, etaps] =
         composite::causal_filter_backward(wide(g), wide(x), wide(taps), parts);
     expect_rounded(dx, ex, x.scalar_type());
-    expect_rounded(dtaps, etaps, taps.scalar_type());
+    expect_rounded(dtaps, etaps, taps.scalar_type(), terms_of(taps, x));
     const auto again = std::get<1>(
         ops::detail::causal_filter_backward(grad, there, filter, parts));
     EXPECT_TRUE(again.cpu().equal(dtaps.cpu()));
@@ -92,7 +92,8 @@ TEST_P(CausalWavedecMetal, AgreesWithTheCompositePathInFloat64) {
       dlo,
       composite::causal_wavedec_backward_filter(
           wide_grads, wide(x), wide(lo), -2),
-      lo.scalar_type());
+      lo.scalar_type(),
+      terms_of(lo, x));
   const Launches both;
   const auto [dx_too, dlo_too] =
       ops::detail::causal_wavedec_backward(grads, there, filter, -2);
@@ -143,9 +144,9 @@ TEST_P(CausalWaveletFilterMetal, AgreesWithTheCompositePathInFloat64) {
   filters.expect(2);
   const auto [a, b, c] = composite::causal_wavelet_filter_backward_filters(
       wide(g), wide(x), wide(lo), wide(hi), wide(weight), -2);
-  expect_rounded(ours_lo, a, lo.scalar_type());
-  expect_rounded(ours_hi, b, lo.scalar_type());
-  expect_rounded(ours_weight, c, lo.scalar_type());
+  expect_rounded(ours_lo, a, lo.scalar_type(), terms_of(lo, x));
+  expect_rounded(ours_hi, b, lo.scalar_type(), terms_of(lo, x));
+  expect_rounded(ours_weight, c, lo.scalar_type(), terms_of(weight, x));
   const Launches all;
   const auto [dx_too, dlo, dhi, dweight] =
       ops::detail::causal_wavelet_filter_backward(grad, there, l, h, w, -2);
@@ -183,7 +184,8 @@ TEST(CausalMetal, TransformsAlongAnyDim) {
               there, on_mps(x), on_mps(f), dim),
           composite::causal_wavedec_backward_filter(
               expected, wide(x), wide(f), dim),
-          at::kFloat);
+          at::kFloat,
+          terms_of(f, x));
     }
   }
 }

@@ -19,7 +19,7 @@ extern const std::string_view planted_text;
 namespace {
 
 /// A causal filter, as somebody might write it in place of ours.
-struct MpsForms : SeedingFixture {
+struct MpsForms : testing::Test {
   CausalFilter filter{CausalFilterOptions(6).kind(FilterKind::Short).taps(3)};
   at::Tensor x = torch::randn({2, 9, 6});
 

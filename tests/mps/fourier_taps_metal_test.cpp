@@ -21,7 +21,6 @@ void check(const TapsCase& k, at::ScalarType type, at::ScalarType decay_type) {
       "length " + std::to_string(k.length) + ", terms " +
       std::to_string(k.terms) + ", " + c10::toString(type));
   const at::NoGradGuard guard;
-  at::manual_seed(k.length);
   const auto terms =
       at::randn({2 * k.terms + 1, k.channels}, at::kDouble).to(type);
   const auto decay = at::randn({k.channels}, at::kDouble).to(decay_type);
@@ -93,7 +92,6 @@ TEST(FourierTapsContractMetal, TurnsExactlyFarAway) {
 }
 
 TEST(FourierTapsContractMetal, HasGradients) {
-  at::manual_seed(0);
   const auto terms = at::randn({7, 5}), decay = at::randn({5});
   const auto run = [&](const auto& to) {
     const auto t = to(terms).requires_grad_(), d = to(decay).requires_grad_();

@@ -21,7 +21,6 @@ void check(const ConvCase& k) {
       "length " + std::to_string(k.length) + ", taps " +
       std::to_string(k.taps) + ", " + c10::toString(k.type));
   const at::NoGradGuard guard;
-  at::manual_seed(k.length);
   const auto signal = [&] {
     return at::randn({k.batch, k.length, k.channels}, at::kDouble).to(k.type);
   };
@@ -128,7 +127,6 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(GatedFftConvContractMetal, NothingLooksAhead) {
   const at::NoGradGuard guard;
-  at::manual_seed(0);
   const auto x = at::randn({1, 300, 3}), gate = at::randn({1, 300, 3});
   const auto taps = on_mps(at::randn({300, 3}));
   auto other = x.clone();
@@ -146,7 +144,6 @@ TEST(GatedFftConvContractMetal, NothingLooksAhead) {
 
 TEST(GatedFftConvContractMetal, LongerSignalsAreComposed) {
   const at::NoGradGuard guard;
-  at::manual_seed(0);
   const auto x = at::randn({1, 2049, 2}), taps = at::randn({9, 2});
   const auto m = on_mps(x);
   const Launches launches;

@@ -16,7 +16,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct HostMpsTest : SeedingFixture {
+struct HostMpsTest : testing::Test {
   HostMpsTest() {
     host_mps::reset();
   }

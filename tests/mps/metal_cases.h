@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,14 @@ inline at::Tensor wide(const at::Tensor& t) {
 }
 
 /// Values of a Metal kernel against a float64 reference: sums are kept in
-/// float32, the result is rounded once to `type`.
+/// float32, the result is rounded once to `type`. `terms` products of normal
+/// values add up to about their root, which may cancel in the result but has
+/// been rounded on the way.
 inline void expect_rounded(
     const at::Tensor& ours,
     const at::Tensor& reference,
-    at::ScalarType type) {
+    at::ScalarType type,
+    int64_t terms = 1) {
   ASSERT_TRUE(ours.is_mps());
   ASSERT_EQ(ours.scalar_type(), type);
   ASSERT_EQ(ours.sizes(), reference.sizes());
@@ -34,12 +38,19 @@ inline void expect_rounded(
     return;
   }
   ASSERT_TRUE(ours.cpu().isfinite().all().item<bool>());
-  const double relative = type == at::kFloat ? 4e-6
+  constexpr double sums = 4e-6;
+  const double relative = type == at::kFloat ? sums
       : type == at::kHalf                    ? 6e-4
                                              : 5e-3;
   EXPECT_LE(
       max_error(ours.cpu(), reference),
-      relative * (1 + reference.abs().max().item<double>()));
+      sums * std::sqrt(double(terms)) +
+          relative * (1 + reference.abs().max().item<double>()));
+}
+
+/// The products in each entry of a filter's gradient.
+inline int64_t terms_of(const at::Tensor& filter, const at::Tensor& x) {
+  return x.numel() * filter.size(-1) / filter.numel();
 }
 
 /// What was launched since it was made.

@@ -47,7 +47,7 @@ thrown_by(const char* name, uint64_t threads, const Arguments&... arguments) {
   });
 }
 
-struct MetalTest : SeedingFixture {};
+struct MetalTest : testing::Test {};
 
 TEST_F(MetalTest, RunsGroupsWithBarriers) {
   const auto out = zeros(192);

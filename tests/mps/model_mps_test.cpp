@@ -16,7 +16,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct MpsModelTest : SeedingFixture {
+struct MpsModelTest : testing::Test {
   MpsModelTest() {
     host_mps::reset();
   }

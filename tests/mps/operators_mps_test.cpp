@@ -97,7 +97,6 @@ TEST_P(MpsOperators, AgreeWithFloat64OnTheCpu) {
   const auto& op = std::get<0>(GetParam());
   const auto type = std::get<1>(GetParam());
   const OperatorsOf operators_of(std::get<2>(GetParam()));
-  at::manual_seed(0);
   Tensors cpu, mps;
   for (const auto& shape : op.shapes) {
     const auto value = (at::randn(shape, at::kDouble) * 0.7).to(type);

@@ -18,7 +18,6 @@ const std::vector<std::vector<int64_t>>
 
 TEST(RmsNormMetal, AgreesWithFloat64) {
   const at::NoGradGuard guard;
-  at::manual_seed(0);
   for (const auto type : types) {
     for (const auto& shape : shapes) {
       const auto x = at::randn(shape, at::kDouble).to(type);
@@ -41,7 +40,6 @@ TEST(RmsNormMetal, AgreesWithFloat64) {
 }
 
 TEST(RmsNormMetal, TakesAnyStrideAndHasGradients) {
-  at::manual_seed(0);
   const auto base = at::randn({4, 6, 5});
   const auto run = [&](const at::Tensor& leaf) {
     const auto x = leaf.detach().requires_grad_();
@@ -53,7 +51,6 @@ TEST(RmsNormMetal, TakesAnyStrideAndHasGradients) {
 
 TEST(SquaredReluMetal, AgreesWithFloat64) {
   const at::NoGradGuard guard;
-  at::manual_seed(0);
   for (const auto type : types) {
     for (const auto& shape : shapes) {
       const auto x = at::randn(shape, at::kDouble).to(type);

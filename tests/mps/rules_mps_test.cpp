@@ -11,7 +11,7 @@ using namespace signalllm::test;
 
 namespace {
 
-struct MpsRules : SeedingFixture {};
+struct MpsRules : testing::Test {};
 
 /// Output and gradients of a module on MPS against its copy on the CPU.
 template <typename Holder>

@@ -32,7 +32,6 @@ void PrintTo(const TreeCase& k, std::ostream* stream) {
 
 void check(const TreeCase& k) {
   const at::NoGradGuard guard;
-  at::manual_seed(k.length);
   const auto q = k.values(), v = k.values(), g = k.values(), key = k.values();
   const auto mq = on_mps(q), mk = on_mps(key), mv = on_mps(v), mg = on_mps(g);
   const Launches forward;
@@ -95,7 +94,6 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(TreeAttentionContractMetal, IsCausalAttentionUpToTwoWindows) {
   const at::NoGradGuard guard;
-  at::manual_seed(0);
   const TreeCase k{2, 2, 23, 6, 12, at::kFloat, true};
   const auto q = k.values(), key = k.values(), v = k.values();
   const auto [out, sum] =
@@ -109,7 +107,6 @@ TEST(TreeAttentionContractMetal, IsCausalAttentionUpToTwoWindows) {
 
 TEST(TreeAttentionContractMetal, ComposesWhatTheKernelDoesNotTake) {
   const at::NoGradGuard guard;
-  at::manual_seed(0);
   const TreeCase k{1, 1, 9, 130, 2, at::kFloat, false};
   const auto q = k.values(), key = k.values(), v = k.values();
   const Launches launched;
@@ -124,7 +121,6 @@ TEST(TreeAttentionContractMetal, ComposesWhatTheKernelDoesNotTake) {
 }
 
 TEST(TreeAttentionContractMetal, HasGradientsInAnyLayout) {
-  at::manual_seed(0);
   const auto base = at::randn({3, 1, 50, 2, 6});
   const auto run = [&](const Tensor& from) {
     const auto x = from.detach().requires_grad_();

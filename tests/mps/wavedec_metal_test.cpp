@@ -97,7 +97,6 @@ struct BankCase {
 /// Every operator of both transforms, with its launches.
 void check(const BankCase& k) {
   SCOPED_TRACE(k.name());
-  at::manual_seed(0);
   const at::NoGradGuard guard;
   // Lines through two values, as far beyond them as the filter is long, make
   // small errors large.
@@ -302,7 +301,6 @@ TEST(WavedecTilesMetal, AreMany) {
 // ---- Strides
 // ------------------------------------------------------------------
 TEST(WavedecStridesMetal, CostNoCopy) {
-  at::manual_seed(0);
   const at::NoGradGuard guard;
   const auto lo = at::randn({4}), hi = at::randn({4});
   const auto mlo = on_mps(lo), mhi = on_mps(hi);
@@ -355,7 +353,6 @@ TEST(WavedecStridesMetal, CostNoCopy) {
 // ---- Through autograd and the modules
 // -----------------------------------------
 TEST(WavedecAutogradMetal, GradientsAreThoseOfTheCpu) {
-  at::manual_seed(0);
   const auto [lo, hi] = Wavelet("db4").analysis(at::kDouble);
   const auto run = [&](bool mps, bool filters) {
     const auto put = [&](const at::Tensor& t, bool grad) {
@@ -391,7 +388,6 @@ TEST(WavedecAutogradMetal, GradientsAreThoseOfTheCpu) {
 }
 
 TEST(WavedecAutogradMetal, SecondGradientsRunAsPlainAten) {
-  at::manual_seed(0);
   const auto x = at::randn({1, 12, 2}), f = at::randn({4});
   const auto run = [&](bool mps) {
     const auto a = (mps ? on_mps(x) : x.clone()).requires_grad_();
@@ -411,7 +407,6 @@ TEST(WavedecAutogradMetal, SecondGradientsRunAsPlainAten) {
 }
 
 TEST(WavedecModuleMetal, RoundTripWithGradientsIsFourLaunches) {
-  at::manual_seed(0);
   const auto options =
       WaveletTransformOptions("db4").level(3).causal(false).mode("reflect");
   WaveletTransform reference(options);
@@ -436,7 +431,6 @@ TEST(WavedecModuleMetal, RoundTripWithGradientsIsFourLaunches) {
 }
 
 TEST(WavedecModuleMetal, LearnedFiltersPerChannelGetGradients) {
-  at::manual_seed(0);
   const auto options = WaveletTransformOptions("db2")
                            .level(2)
                            .causal(false)
@@ -461,7 +455,6 @@ TEST(WavedecModuleMetal, LearnedFiltersPerChannelGetGradients) {
 // ---- The rest of the contract
 // -------------------------------------------------
 TEST(WavedecContractMetal, WritesIntoGivenMemory) {
-  at::manual_seed(0);
   const at::NoGradGuard guard;
   const auto x = at::randn({2, 21, 3}), lo = at::randn({4}),
              hi = at::randn({4});
@@ -511,7 +504,6 @@ TEST(WavedecContractMetal, EmptyAndLevelZero) {
 }
 
 TEST(WavedecContractMetal, FallsBackWhereThereIsNoKernel) {
-  at::manual_seed(0);
   const at::NoGradGuard guard;
   const auto x = at::randn({2, 30, 3}), f = at::randn({8});
   mps::enable(false);

@@ -24,7 +24,6 @@ std::vector<Tensor> run(WaveletAttentionImpl& module, const Tensor& from) {
 }
 
 TEST(WaveletAttentionMps, IsTheStandardOne) {
-  at::manual_seed(0);
   const Options plain = Options(16, 2).filter(FilterKind::Short);
   for (const auto& options :
        {plain,

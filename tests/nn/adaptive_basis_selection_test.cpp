@@ -6,7 +6,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct AdaptiveBasisSelectionTest : SeedingFixture {
+struct AdaptiveBasisSelectionTest : testing::Test {
   static AdaptiveBasisSelection other_gains(bool causal) {
     AdaptiveBasisSelection a(
         AdaptiveBasisSelectionOptions(4).level(2).causal(causal));

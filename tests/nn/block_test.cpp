@@ -5,7 +5,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct BlockTest : SeedingFixture {
+struct BlockTest : testing::Test {
   static WaveletTransformerBlockOptions small() {
     return WaveletTransformerBlockOptions(8, 4).max_length(16).terms(3).levels(
         2);

@@ -7,7 +7,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct CausalFilterTest : SeedingFixture {
+struct CausalFilterTest : testing::Test {
   static std::vector<CausalFilterOptions> kinds() {
     return {
         CausalFilterOptions(6).kind(FilterKind::None),

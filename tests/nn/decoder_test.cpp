@@ -116,7 +116,7 @@ TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, m) {
   m.fallback(torch::CppFunction::makeFromBoxedFunction<&write_down>());
 }
 
-struct DecoderTest : SeedingFixture {
+struct DecoderTest : testing::Test {
   DecoderTest() {
     training::register_recording(at::kCPU, [](at::Device) {
       return std::unique_ptr<training::Recording>(new Tape);

@@ -5,7 +5,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct EmbeddingTest : SeedingFixture {};
+struct EmbeddingTest : testing::Test {};
 
 TEST_F(EmbeddingTest, BasisIsOrthonormalForEvenAndOddWidths) {
   for (const int64_t dim : {2, 3, 8, 9, 64, 65}) {

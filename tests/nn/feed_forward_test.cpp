@@ -7,7 +7,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct FeedForwardTest : SeedingFixture {
+struct FeedForwardTest : testing::Test {
   static std::vector<SpectralFeedForwardOptions> kinds() {
     return {
         SpectralFeedForwardOptions(4),

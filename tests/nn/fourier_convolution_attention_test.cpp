@@ -6,7 +6,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct FourierConvolutionAttentionTest : SeedingFixture {
+struct FourierConvolutionAttentionTest : testing::Test {
   static std::vector<FourierConvolutionAttentionOptions> kinds() {
     const auto base =
         FourierConvolutionAttentionOptions(6).max_length(16).terms(4);

@@ -10,7 +10,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct FrequencyDomainAttentionTest : SeedingFixture {
+struct FrequencyDomainAttentionTest : testing::Test {
   static FrequencyDomainAttention livelier(
       FrequencyDomainAttentionOptions options) {
     FrequencyDomainAttention a(options.response_std(0.5));

@@ -10,7 +10,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct GenerateTest : SeedingFixture {};
+struct GenerateTest : testing::Test {};
 
 TEST_F(GenerateTest, TemperatureZeroIsGreedy) {
   const auto logits = torch::randn({5, 9}, torch::kDouble);

@@ -5,7 +5,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct HybridEmbeddingTest : SeedingFixture {};
+struct HybridEmbeddingTest : testing::Test {};
 
 TEST_F(HybridEmbeddingTest, MixesTheTableAndTheSpectralPart) {
   HybridEmbedding e(7, 16);

@@ -10,7 +10,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct ModelCausalityTest : SeedingFixture {
+struct ModelCausalityTest : testing::Test {
   static SignalLLMOptions small() {
     return SignalLLMOptions(17).dim(16).layers(2).heads(4).max_length(32).terms(
         4);

@@ -60,7 +60,7 @@ bool filters_move(SignalLLM& model) {
 
 } // namespace
 
-struct ModelFilters : SeedingFixture,
+struct ModelFilters : testing::Test,
                       testing::WithParamInterface<FilterTraining> {};
 
 TEST_P(ModelFilters, MoveOrStay) {

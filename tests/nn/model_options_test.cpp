@@ -5,7 +5,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct ModelOptionsTest : SeedingFixture {};
+struct ModelOptionsTest : testing::Test {};
 
 TEST_F(ModelOptionsTest, SurviveAsText) {
   const auto options = SignalLLMOptions(300)

@@ -11,7 +11,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct ModelTest : SeedingFixture {
+struct ModelTest : testing::Test {
   static SignalLLMOptions small() {
     return SignalLLMOptions(17).dim(16).layers(2).heads(4).max_length(32).terms(
         4);

@@ -7,7 +7,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct PositionalEncodingTest : SeedingFixture {
+struct PositionalEncodingTest : testing::Test {
   static SignalPositionalEncoding rotary(int64_t dim) {
     return SignalPositionalEncoding(
         SignalPositionalEncodingOptions(dim).kind(PositionKind::Rotary));

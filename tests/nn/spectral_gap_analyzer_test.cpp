@@ -7,7 +7,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct SpectralGapAnalyzerTest : SeedingFixture {};
+struct SpectralGapAnalyzerTest : testing::Test {};
 
 TEST_F(SpectralGapAnalyzerTest, IsTheSecondEigenvalueOfTheLaplacian) {
   const auto x = torch::randn({1, 7, 5}, torch::kDouble);

@@ -15,7 +15,7 @@ torch::Tensor composed(const torch::Tensor& x, const torch::Tensor& w) {
 
 } // namespace
 
-struct SquaredReluLinearTest : SeedingFixture {};
+struct SquaredReluLinearTest : testing::Test {};
 
 TEST_F(SquaredReluLinearTest, IsTheComposedFunctionToTheSecondDerivative) {
   const auto like = torch::dtype(torch::kDouble).requires_grad(true);

@@ -5,7 +5,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct StochasticTransformTest : SeedingFixture {};
+struct StochasticTransformTest : testing::Test {};
 
 TEST_F(StochasticTransformTest, IsWithoutBiasAndKeepsItsBound) {
   for (const bool causal : {true, false}) {

@@ -9,7 +9,7 @@ using namespace signalllm;
 using namespace signalllm::test;
 using torch::Tensor;
 
-struct TreeAttentionTest : SeedingFixture {
+struct TreeAttentionTest : testing::Test {
   struct Triple {
     Tensor q, k, v;
   };

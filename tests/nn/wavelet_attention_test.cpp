@@ -3,7 +3,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct WaveletAttentionTest : SeedingFixture {
+struct WaveletAttentionTest : testing::Test {
   static std::vector<WaveletAttentionOptions> kinds() {
     const WaveletAttentionOptions base(8, 2);
     return {

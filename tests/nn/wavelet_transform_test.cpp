@@ -5,7 +5,7 @@
 using namespace signalllm;
 using namespace signalllm::test;
 
-struct WaveletTransformTest : SeedingFixture {};
+struct WaveletTransformTest : testing::Test {};
 
 namespace {
 WaveletTransformOptions decimated(const char* wavelet, int64_t level) {

@@ -203,7 +203,6 @@ constexpr at::ScalarType kTypes[] =
 } // namespace
 
 TEST(CpuKernels, WaveletsAgreeWithTheCompositePath) {
-  at::manual_seed(0);
   constexpr int64_t kTaps[] = {2, 8, 4, 14, 6, 20};
   const c10::AutoGradMode guard(false);
   for (int64_t n = 1; n <= 70; ++n) {
@@ -234,7 +233,6 @@ TEST(CpuKernels, WaveletsAgreeWithTheCompositePath) {
 }
 
 TEST(CpuKernels, TilesAgreeWithTheCompositePath) {
-  at::manual_seed(1);
   const c10::AutoGradMode guard(false);
   for (const char* mode :
        {"reflect", "zero", "symmetric", "periodic", "periodization"}) {
@@ -247,7 +245,6 @@ TEST(CpuKernels, TilesAgreeWithTheCompositePath) {
 }
 
 TEST(CpuKernels, FewChannelsAgreeWithTheCompositePath) {
-  at::manual_seed(3);
   const c10::AutoGradMode guard(false);
   int64_t i = 0;
   for (const char* mode :
@@ -309,7 +306,6 @@ TEST(CpuKernels, StridedInputsAgreeWithTheCompositePath) {
 }
 
 TEST(CpuKernels, StationaryAgreesWithTheCompositePath) {
-  at::manual_seed(4);
   const c10::AutoGradMode guard(false);
   constexpr int64_t kTaps[] = {2, 8, 4, 14, 6, 20};
   for (int64_t n = 1; n <= 70; ++n) {
@@ -339,7 +335,6 @@ TEST(CpuKernels, StationaryAgreesWithTheCompositePath) {
 }
 
 TEST(CpuKernels, CausalAgreesWithTheCompositePath) {
-  at::manual_seed(2);
   const c10::AutoGradMode guard(false);
   for (int64_t n = 1; n <= 40; ++n) {
     for (int64_t j = 0; j < 3; ++j) {

@@ -6,7 +6,7 @@
 /// What the tests of the CUDA kernels share; references are in float64.
 namespace signalllm::test {
 
-class CudaFixture : public SeedingFixture {
+class CudaFixture : public testing::Test {
  protected:
   void SetUp() override {
     if (!torch::globalContext().hasCUDA()) {

@@ -23,7 +23,7 @@
 namespace signalllm::ops {
 namespace {
 
-class CudaOps : public test::SeedingFixture {
+class CudaOps : public testing::Test {
  protected:
   void SetUp() override {
     if (!torch::globalContext().hasCUDA()) {

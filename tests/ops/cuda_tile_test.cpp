@@ -69,7 +69,6 @@ void run_blocks(const Params& p, const Run& run) {
 }
 
 TEST(CudaTile, AnalysisAndItsTransposeMatchTheCompositeOperators) {
-  torch::manual_seed(0);
   int planned = 0;
   for (const auto& c : cases()) {
     const auto x = torch::randn({2, c.length, c.channels}, torch::kDouble);
@@ -229,7 +228,6 @@ void expect_linear_convolution() {
 }
 
 TEST(CudaTile, RightAngleTransformIsALinearConvolution) {
-  torch::manual_seed(0);
   expect_linear_convolution<8>();
   expect_linear_convolution<9>();
   expect_linear_convolution<10>();
@@ -324,7 +322,6 @@ void expect_long_convolution() {
 }
 
 TEST(CudaTile, LongTransformIsALinearConvolution) {
-  torch::manual_seed(0);
   expect_long_convolution<14>();
   expect_long_convolution<15>();
   expect_long_convolution<16>();

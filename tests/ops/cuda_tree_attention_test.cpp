@@ -13,7 +13,7 @@ namespace {
 
 using torch::Tensor;
 
-class CudaTreeAttention : public test::SeedingFixture {
+class CudaTreeAttention : public testing::Test {
  protected:
   void SetUp() override {
     if (!torch::globalContext().hasCUDA()) {

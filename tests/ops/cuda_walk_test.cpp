@@ -163,7 +163,6 @@ int compare() {
   const auto pick = [&](int low, int high) {
     return std::uniform_int_distribution<int>(low, high)(random);
   };
-  torch::manual_seed(1);
   int taken = 0;
   for (int i = 0; i < 150; ++i) {
     const int taps = 2 * pick(1, 4), levels = pick(1, 3);

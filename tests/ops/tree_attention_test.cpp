@@ -12,7 +12,7 @@ namespace {
 
 using torch::Tensor;
 
-struct TreeAttentionOp : test::SeedingFixture {
+struct TreeAttentionOp : testing::Test {
   struct Call {
     Tensor q, k, v, g;
     int64_t window;

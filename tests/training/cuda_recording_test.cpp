@@ -11,7 +11,7 @@
 namespace signalllm::training {
 namespace {
 
-class CudaRecording : public test::SeedingFixture {};
+class CudaRecording : public testing::Test {};
 
 TEST_F(CudaRecording, ARecordedStepDoesTheSame) {
   if (!at::globalContext().hasCUDA()) {

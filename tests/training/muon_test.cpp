@@ -15,7 +15,7 @@
 namespace signalllm::training {
 namespace {
 
-struct MuonTest : test::SeedingFixture {
+struct MuonTest : testing::Test {
   /// A part with a matrix.
   struct Part : torch::nn::Module {
     Part(const std::string& name, int64_t rows) {
