@@ -4,7 +4,8 @@
 // one batch entry. u and the kernel are the real and the imaginary part of one
 // transform of n >= 2 length values; their spectra are the parts of it that are
 // even and odd under conjugation and reversal, and stand in bit-reversed order,
-// which the inverse transform takes.
+// which the inverse transform takes. What shares a transform is brought to one
+// level first: the smaller would be lost in the rounding of the larger.
 struct GatedFftConv {
   int length;
   int channels;
@@ -75,6 +76,35 @@ inline float2 fft_imaginary(float2 at, float2 mirror) {
   return float2(0.5f * (at.y + mirror.y), 0.5f * (mirror.x - at.x));
 }
 
+// The group's sum; `memory` from `first` on has nothing else.
+inline float2 fft_sum(
+    float2 part,
+    threadgroup float2* memory,
+    int first,
+    uint lane,
+    uint simd,
+    uint simds) {
+  const float x = simd_sum(part.x);
+  const float y = simd_sum(part.y);
+  if (lane == 0) {
+    memory[first + int(simd)] = float2(x, y);
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  float2 all = float2(0.0f, 0.0f);
+  for (int i = 0; i < int(simds); ++i) {
+    const float2 one = memory[first + i];
+    all = all + one;
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  return all;
+}
+
+// What makes a signal of power `own` as large as one of power `other`.
+inline float fft_level(float other, float own) {
+  const float level = precise::sqrt(other / own);
+  return level > 0.0f && isfinite(level) ? level : 1.0f;
+}
+
 // Grid: (channels, batch).
 template <typename T, typename F, int N>
 [[kernel]] void gated_fft_conv(
@@ -87,17 +117,29 @@ template <typename T, typename F, int N>
     constant GatedFftConv& p [[buffer(6)]],
     uint3 group [[threadgroup_position_in_grid]],
     uint at [[thread_index_in_threadgroup]],
-    uint3 size [[threads_per_threadgroup]]) {
+    uint3 size [[threads_per_threadgroup]],
+    uint lane [[thread_index_in_simdgroup]],
+    uint simd [[simdgroup_index_in_threadgroup]],
+    uint simds [[simdgroups_per_threadgroup]]) {
   threadgroup float2 z[N];
   const int index = int(at);
   const int threads = int(size.x);
   const int c = int(group.x);
   const int first = int(group.y) * p.length * p.channels + c;
-  for (int t = index; t < p.n; t += threads) {
+  const int rest = p.n - int(simds); // zeros from there on
+  float2 power = float2(0.0f, 0.0f);
+  for (int t = index; t < rest; t += threads) {
     const int i = first + t * p.channels;
     const float u = t < p.length ? float(gate_in[i]) * float(x[i]) : 0.0f;
     const float k = t < min(p.taps, p.length) ? float(taps[t * p.channels + c]) : 0.0f;
     z[t] = float2(u, k);
+    power = float2(fma(u, u, power.x), fma(k, k, power.y));
+  }
+  const float2 powers = fft_sum(power, z, rest, lane, simd, simds);
+  const float level = fft_level(powers.x, powers.y);
+  for (int t = index; t < p.n; t += threads) {
+    const float2 both = t < rest ? z[t] : float2(0.0f, 0.0f);
+    z[t] = float2(both.x, level * both.y);
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
   fft_forward(z, p.n, index, threads);
@@ -114,7 +156,7 @@ template <typename T, typename F, int N>
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
   fft_inverse(z, p.n, index, threads);
-  const float scale = 1.0f / float(p.n);
+  const float scale = 1.0f / float(p.n) / level;
   const float through = p.has_skip != 0 ? float(skip[c]) : 0.0f;
   for (int t = index; t < p.length; t += threads) {
     const int i = first + t * p.channels;
@@ -153,13 +195,30 @@ template <typename T, typename F, int N>
   const int c = int(group.x);
   const int used = min(p.taps, p.length);
   const int first = int(group.y) * p.length * p.channels + c;
-  for (int t = index; t < p.n; t += threads) {
+  const int rest = p.n - int(simds); // zeros from there on
+  float2 power = float2(0.0f, 0.0f);
+  float power_h = 0.0f;
+  for (int t = index; t < rest; t += threads) {
     const int i = first + t * p.channels;
     const bool in = t < p.length;
-    z[t] = float2(
-        in ? float(gate_in[i]) * float(x[i]) : 0.0f,
-        t < used ? float(taps[t * p.channels + c]) : 0.0f);
-    w[t] = float2(in ? float(g[i]) * float(gate_out[i]) : 0.0f, 0.0f);
+    const float u = in ? float(gate_in[i]) * float(x[i]) : 0.0f;
+    const float k = t < used ? float(taps[t * p.channels + c]) : 0.0f;
+    const float h = in ? float(g[i]) * float(gate_out[i]) : 0.0f;
+    z[t] = float2(u, k);
+    w[t] = float2(h, 0.0f);
+    power = float2(fma(u, u, power.x), fma(k, k, power.y));
+    power_h = fma(h, h, power_h);
+  }
+  const float2 powers = fft_sum(power, z, rest, lane, simd, simds);
+  const float2 powers_h =
+      fft_sum(float2(power_h, 0.0f), w, rest, lane, simd, simds);
+  const float level = fft_level(powers.x, powers.y);
+  const float level_h = fft_level(powers.x, powers_h.x);
+  for (int t = index; t < p.n; t += threads) {
+    const float2 both = t < rest ? z[t] : float2(0.0f, 0.0f);
+    const float2 h = t < rest ? w[t] : float2(0.0f, 0.0f);
+    z[t] = float2(both.x, level * both.y);
+    w[t] = float2(level_h * h.x, 0.0f);
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
   fft_forward(z, p.n, index, threads);
@@ -187,6 +246,9 @@ template <typename T, typename F, int N>
   fft_inverse(z, p.n, index, threads);
   fft_inverse(w, p.n, index, threads);
   const float scale = 1.0f / float(p.n);
+  const float scale_y = scale / level;
+  const float scale_u = scale / level / level_h;
+  const float scale_k = scale / level_h;
   const float through = p.has_skip != 0 ? float(skip[c]) : 0.0f;
   const int share = int(group.y) * (used + 1) * p.channels + c;
   float sum = 0.0f;
@@ -197,30 +259,21 @@ template <typename T, typename F, int N>
     const float u = gate * value;
     const float h = float(g[i]) * float(gate_out[i]);
     const float2 both = z[t];
-    const float du = fma(through, h, both.y * scale);
+    const float du = fma(through, h, both.y * scale_u);
     dx[i] = static_cast<T>(du * gate);
     dgate_in[i] = static_cast<T>(du * value);
-    dgate_out[i] = static_cast<T>(float(g[i]) * fma(through, u, both.x * scale));
+    dgate_out[i] = static_cast<T>(float(g[i]) * fma(through, u, both.x * scale_y));
     if (t < used) {
       const float2 dk = w[t];
-      shares[share + t * p.channels] = dk.x * scale;
+      shares[share + t * p.channels] = dk.x * scale_k;
     }
     sum = fma(h, u, sum);
   }
   // The memory is all taken: the sums go where the spectra were.
-  const float part = simd_sum(sum);
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  if (lane == 0) {
-    w[simd] = float2(part, 0.0f);
-  }
-  threadgroup_barrier(mem_flags::mem_threadgroup);
+  const float2 all = fft_sum(float2(sum, 0.0f), w, 0, lane, simd, simds);
   if (index == 0) {
-    float all = 0.0f;
-    for (uint i = 0; i < simds; ++i) {
-      const float2 one = w[i];
-      all += one.x;
-    }
-    shares[share + used * p.channels] = all;
+    shares[share + used * p.channels] = all.x;
   }
 }
 
