@@ -171,9 +171,9 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
       const GenerateOptions& generate_options = {},
       const std::function<bool(const torch::Tensor& next)>& on_token = {});
 
-  /// Continues prompts `[T_i]` of any lengths >= 1 side by side, each to `[T_i
-  /// + new]`: what the shortest has is read at once, then one token a step of
-  /// all, of the prompt or drawn; `on_token` gets those.
+  /// Continues prompts `[T_i]` of any lengths >= 1 side by side, each to
+  /// `[T_i + new]`: what the shortest has is read at once, then one token a
+  /// step of all, of the prompt or drawn; `on_token` gets those.
   std::vector<torch::Tensor> generate(
       const std::vector<torch::Tensor>& prompts,
       const GenerateOptions& generate_options = {},
