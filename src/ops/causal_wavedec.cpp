@@ -78,16 +78,18 @@ Signal check_causal_grads(
   check_alike(op, "grads", grads);
   const auto levels = static_cast<int64_t>(grads.size()) - 1;
   const auto s = check_causal_wavedec(op, grads[0], lo, levels, dim);
-  for (const auto& g : grads) {
-    TORCH_CHECK(
-        g.sizes() == grads[0].sizes() &&
-            g.scalar_type() == grads[0].scalar_type(),
-        op,
-        ": gradients must have one shape and dtype, got ",
-        grads[0].sizes(),
-        " and ",
-        g.sizes());
-  }
+  check_all_like_first(op, "grads", grads);
+  return s;
+}
+
+Signal check_causal_wavedec_backward(
+    std::string_view op,
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t dim) {
+  const auto s = check_causal_grads(op, grads, lo, dim);
+  check_like(op, "input", input, s.sizes, "grads[0]", grads[0]);
   return s;
 }
 
@@ -143,8 +145,8 @@ at::Tensor causal_wavedec_backward_filter(
     const at::Tensor& input,
     const at::Tensor& lo,
     int64_t dim) {
-  const auto s =
-      check_causal_grads("causal_wavedec_backward_filter", grads, lo, dim);
+  const auto s = check_causal_wavedec_backward(
+      "causal_wavedec_backward_filter", grads, input, lo, dim);
   const auto level = static_cast<int64_t>(grads.size()) - 1;
   if (level == 0) {
     return at::zeros_like(lo);

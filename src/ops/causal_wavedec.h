@@ -27,6 +27,14 @@ Signal check_causal_grads(
     const at::Tensor& lo,
     int64_t dim);
 
+/// The same, and that the input is like them.
+Signal check_causal_wavedec_backward(
+    std::string_view op,
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    int64_t dim);
+
 namespace detail {
 
 /// signalllm::causal_wavedec_backward_input.

@@ -105,6 +105,19 @@ Signal check_causal_wavelet_filter(
   return s;
 }
 
+Signal check_causal_wavelet_filter_backward(
+    std::string_view op,
+    const at::Tensor& grad,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    const at::Tensor& hi,
+    const at::Tensor& weight,
+    int64_t dim) {
+  const auto s = check_causal_wavelet_filter(op, input, lo, hi, weight, dim);
+  check_like(op, "grad", grad, s.sizes, "input", input);
+  return s;
+}
+
 namespace {
 
 /// weight[:, j] as `[1 or inner]`.
@@ -179,8 +192,14 @@ causal_wavelet_filter_backward_filters(
     const at::Tensor& hi,
     const at::Tensor& weight,
     int64_t dim) {
-  const auto s = check_causal_wavelet_filter(
-      "causal_wavelet_filter_backward_filters", input, lo, hi, weight, dim);
+  const auto s = check_causal_wavelet_filter_backward(
+      "causal_wavelet_filter_backward_filters",
+      grad,
+      input,
+      lo,
+      hi,
+      weight,
+      dim);
   const auto type = accumulate_type(input.scalar_type());
   const auto l = expand_filter(lo, s, type);
   const auto h = expand_filter(hi, s, type);

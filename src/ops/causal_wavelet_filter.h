@@ -21,6 +21,16 @@ Signal check_causal_wavelet_filter(
     const at::Tensor& weight,
     int64_t dim);
 
+/// The same for gradients of the filters, which take the output's.
+Signal check_causal_wavelet_filter_backward(
+    std::string_view op,
+    const at::Tensor& grad,
+    const at::Tensor& input,
+    const at::Tensor& lo,
+    const at::Tensor& hi,
+    const at::Tensor& weight,
+    int64_t dim);
+
 namespace detail {
 
 /// signalllm::causal_wavelet_filter_backward_input.

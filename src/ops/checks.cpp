@@ -5,6 +5,22 @@
 #include <string>
 
 namespace signalllm::ops {
+namespace {
+
+std::string entry(std::string_view list, size_t index) {
+  return std::string(list) + "[" + std::to_string(index) + "]";
+}
+
+bool is_like(
+    const at::Tensor& tensor,
+    at::IntArrayRef sizes,
+    const at::Tensor& like) {
+  return tensor.sizes() == sizes &&
+      tensor.scalar_type() == like.scalar_type() &&
+      tensor.device() == like.device();
+}
+
+} // namespace
 
 void check_dense(
     std::string_view op,
@@ -58,7 +74,7 @@ void check_alike(
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& t = tensors[i];
     if (t.layout() != at::kStrided) { // names cost time: only for messages
-      check_dense(op, std::string(argument) + "[" + std::to_string(i) + "]", t);
+      check_dense(op, entry(argument, i), t);
     }
     TORCH_CHECK(
         t.scalar_type() == type,
@@ -73,6 +89,53 @@ void check_alike(
         argument,
         "[0], ",
         type);
+  }
+}
+
+void check_like(
+    std::string_view op,
+    std::string_view argument,
+    const at::Tensor& tensor,
+    at::IntArrayRef sizes,
+    std::string_view like_name,
+    const at::Tensor& like) {
+  check_dense(op, argument, tensor);
+  TORCH_CHECK(
+      is_like(tensor, sizes, like),
+      op,
+      ": ",
+      argument,
+      " must be like ",
+      like_name,
+      ", ",
+      like.scalar_type(),
+      " ",
+      sizes,
+      " on ",
+      like.device(),
+      ", got ",
+      tensor.scalar_type(),
+      " ",
+      tensor.sizes(),
+      " on ",
+      tensor.device());
+}
+
+void check_all_like_first(
+    std::string_view op,
+    std::string_view argument,
+    at::TensorList tensors) {
+  for (size_t i = 1; i < tensors.size(); ++i) {
+    const auto& first = tensors[0];
+    if (!is_like(tensors[i], first.sizes(), first)) {
+      check_like(
+          op,
+          entry(argument, i),
+          tensors[i],
+          first.sizes(),
+          entry(argument, 0),
+          first);
+    }
   }
 }
 

@@ -35,4 +35,20 @@ void check_alike(
     std::string_view argument,
     at::TensorList tensors);
 
+/// Checks that a tensor has these sizes, and the dtype and device of `like`,
+/// an argument of the name given.
+void check_like(
+    std::string_view op,
+    std::string_view argument,
+    const at::Tensor& tensor,
+    at::IntArrayRef sizes,
+    std::string_view like_name,
+    const at::Tensor& like);
+
+/// Checks that each of a list is like the first.
+void check_all_like_first(
+    std::string_view op,
+    std::string_view argument,
+    at::TensorList tensors);
+
 } // namespace signalllm::ops

@@ -45,30 +45,8 @@ void check_gated_fft_conv(
     const at::Tensor& kernel,
     const std::optional<at::Tensor>& skip) {
   check_fft_conv(op, input, kernel, skip, true);
-  const auto check = [&](std::string_view name, const at::Tensor& gate) {
-    check_dense(op, name, gate);
-    TORCH_CHECK(
-        gate.sizes() == input.sizes() &&
-            gate.scalar_type() == input.scalar_type() &&
-            gate.device() == input.device(),
-        op,
-        ": ",
-        name,
-        " must be like input, ",
-        input.scalar_type(),
-        " ",
-        input.sizes(),
-        " on ",
-        input.device(),
-        ", got ",
-        gate.scalar_type(),
-        " ",
-        gate.sizes(),
-        " on ",
-        gate.device());
-  };
-  check("gate_in", gate_in);
-  check("gate_out", gate_out);
+  check_like(op, "gate_in", gate_in, input.sizes(), "input", input);
+  check_like(op, "gate_out", gate_out, input.sizes(), "input", input);
 }
 
 namespace composite {

@@ -38,28 +38,7 @@ SwtPlan plan_iswt(
   check_filters(op, lo_name, lo, hi_name, hi, coeffs[0], plan.signal, true);
   plan.taps = lo.size(-1);
   plan.levels = static_cast<int64_t>(coeffs.size()) - 1;
-  for (size_t i = 1; i < coeffs.size(); ++i) {
-    const auto& c = coeffs[i];
-    TORCH_CHECK(
-        c.sizes() == coeffs[0].sizes() &&
-            c.scalar_type() == coeffs[0].scalar_type() &&
-            c.device() == coeffs[0].device(),
-        op,
-        ": coeffs[",
-        i,
-        "] is ",
-        c.scalar_type(),
-        " ",
-        c.sizes(),
-        " on ",
-        c.device(),
-        "; it must be like coeffs[0], ",
-        coeffs[0].scalar_type(),
-        " ",
-        coeffs[0].sizes(),
-        " on ",
-        coeffs[0].device());
-  }
+  check_all_like_first(op, "coeffs", coeffs);
   return plan;
 }
 

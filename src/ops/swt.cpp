@@ -1,5 +1,6 @@
 #include <signalllm/ops/swt.h>
 
+#include "ops/checks.h"
 #include "ops/circular_bank.h"
 #include "ops/swt.h"
 
@@ -58,19 +59,9 @@ SwtPlan plan_swt_backward_filters(
     const at::Tensor& dec_lo,
     const at::Tensor& dec_hi,
     int64_t dim) {
-  auto plan = plan_iswt(
-      "swt_backward_filters", grads, "dec_lo", dec_lo, "dec_hi", dec_hi, dim);
-  TORCH_CHECK(
-      input.sizes() == grads[0].sizes() &&
-          input.scalar_type() == grads[0].scalar_type(),
-      "swt_backward_filters: the gradients are ",
-      grads[0].scalar_type(),
-      " ",
-      grads[0].sizes(),
-      ", the input ",
-      input.scalar_type(),
-      " ",
-      input.sizes());
+  constexpr std::string_view op = "swt_backward_filters";
+  auto plan = plan_iswt(op, grads, "dec_lo", dec_lo, "dec_hi", dec_hi, dim);
+  check_like(op, "input", input, grads[0].sizes(), "grads[0]", grads[0]);
   return plan;
 }
 

@@ -116,28 +116,8 @@ void check_tree_attention_backward(
     int64_t window) {
   constexpr std::string_view op = "tree_attention_backward";
   check_tree_attention(op, query, key, value, window);
-  const auto check = [&](std::string_view name, const at::Tensor& x) {
-    TORCH_CHECK(
-        x.sizes() == query.sizes() && x.scalar_type() == query.scalar_type() &&
-            x.device() == query.device(),
-        op,
-        ": ",
-        name,
-        " must be like query, ",
-        query.scalar_type(),
-        " ",
-        query.sizes(),
-        " on ",
-        query.device(),
-        ", got ",
-        x.scalar_type(),
-        " ",
-        x.sizes(),
-        " on ",
-        x.device());
-  };
-  check("grad", grad);
-  check("output", output);
+  check_like(op, "grad", grad, query.sizes(), "query", query);
+  check_like(op, "output", output, query.sizes(), "query", query);
   TORCH_CHECK(
       logsumexp.sizes() == query.sizes().slice(0, 3) &&
           logsumexp.scalar_type() == accumulate_type(query.scalar_type()) &&

@@ -123,6 +123,21 @@ WavedecPlan plan_coefficients(
   return plan;
 }
 
+WavedecPlan plan_wavedec_backward_filters(
+    std::string_view op,
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  const auto length = check_signal(op, input, dim).length;
+  auto plan = plan_coefficients(op, grads, dec_lo, dec_hi, length, mode, dim);
+  const auto& sizes = plan.signal.sizes;
+  check_like(op, "input", input, sizes, "the signal of grads", grads[0]);
+  return plan;
+}
+
 namespace composite {
 
 std::vector<at::Tensor> wavedec(
@@ -193,12 +208,12 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters(
     const at::Tensor& dec_hi,
     std::string_view mode,
     int64_t dim) {
-  const auto s = check_signal("wavedec_backward_filters", input, dim);
-  const auto plan = plan_coefficients(
-      "wavedec_backward_filters", grads, dec_lo, dec_hi, s.length, mode, dim);
+  const auto plan = plan_wavedec_backward_filters(
+      "wavedec_backward_filters", grads, input, dec_lo, dec_hi, mode, dim);
   if (plan.levels() == 0) {
     return {at::zeros_like(dec_lo), at::zeros_like(dec_hi)};
   }
+  const auto& s = plan.signal;
   const auto type = accumulate_type(input.scalar_type());
   const auto lo = expand_filter(dec_lo, s, type);
   const auto hi = expand_filter(dec_hi, s, type);

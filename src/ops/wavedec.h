@@ -45,6 +45,16 @@ WavedecPlan plan_coefficients(
     std::string_view mode,
     int64_t dim);
 
+/// Checks every argument of the operators that give the filters' gradients.
+WavedecPlan plan_wavedec_backward_filters(
+    std::string_view op,
+    at::TensorList grads,
+    const at::Tensor& input,
+    const at::Tensor& dec_lo,
+    const at::Tensor& dec_hi,
+    std::string_view mode,
+    int64_t dim);
+
 namespace detail {
 
 /// signalllm::wavedec_backward_input: the exact transpose of `wavedec`.

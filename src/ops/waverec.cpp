@@ -184,6 +184,19 @@ WaverecPlan plan_waverec_backward(
   return plan;
 }
 
+WaverecPlan plan_waverec_backward_filters(
+    std::string_view op,
+    const at::Tensor& grad,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim) {
+  auto plan = plan_waverec(op, coeffs, rec_lo, rec_hi, mode, dim);
+  check_like(op, "grad", grad, plan.signal.sizes, "the output", coeffs[0]);
+  return plan;
+}
+
 namespace composite {
 namespace {
 
@@ -261,8 +274,8 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters(
     const at::Tensor& rec_hi,
     std::string_view mode,
     int64_t dim) {
-  const auto plan = plan_waverec(
-      "waverec_backward_filters", coeffs, rec_lo, rec_hi, mode, dim);
+  const auto plan = plan_waverec_backward_filters(
+      "waverec_backward_filters", grad, coeffs, rec_lo, rec_hi, mode, dim);
   const int64_t levels = plan.levels();
   if (levels == 0) {
     return {at::zeros_like(rec_lo), at::zeros_like(rec_hi)};

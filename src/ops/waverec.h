@@ -45,6 +45,16 @@ WaverecPlan plan_waverec_backward(
     std::string_view mode,
     int64_t dim);
 
+/// Checks every argument of the operators that give the filters' gradients.
+WaverecPlan plan_waverec_backward_filters(
+    std::string_view op,
+    const at::Tensor& grad,
+    at::TensorList coeffs,
+    const at::Tensor& rec_lo,
+    const at::Tensor& rec_hi,
+    std::string_view mode,
+    int64_t dim);
+
 namespace detail {
 
 /// signalllm::waverec_backward_input: the exact transpose of `waverec` onto

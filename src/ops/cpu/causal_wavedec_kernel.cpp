@@ -107,8 +107,8 @@ at::Tensor causal_wavedec_backward_filter_cpu(
     const at::Tensor& input,
     const at::Tensor& lo,
     int64_t dim) {
-  const auto s =
-      check_causal_grads("causal_wavedec_backward_filter", grads, lo, dim);
+  const auto s = check_causal_wavedec_backward(
+      "causal_wavedec_backward_filter", grads, input, lo, dim);
   const auto level = static_cast<int64_t>(grads.size()) - 1;
   if (level == 0) {
     return at::zeros_like(lo);

@@ -95,8 +95,14 @@ causal_wavelet_filter_backward_filters_cpu(
     const at::Tensor& hi,
     const at::Tensor& weight,
     int64_t dim) {
-  const auto s = check_causal_wavelet_filter(
-      "causal_wavelet_filter_backward_filters", input, lo, hi, weight, dim);
+  const auto s = check_causal_wavelet_filter_backward(
+      "causal_wavelet_filter_backward_filters",
+      grad,
+      input,
+      lo,
+      hi,
+      weight,
+      dim);
   const Layout layout(s);
   const auto x = layout.in(input, s);
   const auto g = layout.in(grad, s);

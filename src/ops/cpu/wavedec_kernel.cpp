@@ -176,22 +176,19 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters_cpu(
     const at::Tensor& dec_hi,
     std::string_view mode,
     int64_t dim) {
-  const auto s = check_signal("wavedec_backward_filters", input, dim);
-  const auto plan = plan_coefficients(
-      "wavedec_backward_filters", grads, dec_lo, dec_hi, s.length, mode, dim);
+  const auto plan = plan_wavedec_backward_filters(
+      "wavedec_backward_filters", grads, input, dec_lo, dec_hi, mode, dim);
   const int64_t levels = plan.levels();
   if (levels == 0) {
     return {at::zeros_like(dec_lo), at::zeros_like(dec_hi)};
   }
+  const auto& s = plan.signal;
   const Layout layout(s, Layout::Few::beside);
-  const auto read = [&](const at::Tensor& c) {
-    return layout.in(c.to(input.scalar_type()), s);
-  };
-  const auto x = read(input);
-  const auto g = read(grads[0]);
+  const auto x = layout.in(input, s);
+  const auto g = layout.in(grads[0], s);
   std::vector<at::Tensor> details;
   for (int64_t l = 1; l <= levels; ++l) {
-    details.push_back(read(grads[levels - l + 1]));
+    details.push_back(layout.in(grads[levels - l + 1], s));
   }
   FilterSums sums;
   with_sum_type(storage_of(input), [&](auto zero) {

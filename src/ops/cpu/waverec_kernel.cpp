@@ -196,22 +196,19 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters_cpu(
     const at::Tensor& rec_hi,
     std::string_view mode,
     int64_t dim) {
-  const auto plan = plan_waverec(
-      "waverec_backward_filters", coeffs, rec_lo, rec_hi, mode, dim);
+  const auto plan = plan_waverec_backward_filters(
+      "waverec_backward_filters", grad, coeffs, rec_lo, rec_hi, mode, dim);
   const int64_t levels = plan.levels();
   if (levels == 0) {
     return {at::zeros_like(rec_lo), at::zeros_like(rec_hi)};
   }
   const auto& s = plan.signal;
   const Layout layout(s, Layout::Few::beside);
-  const auto read = [&](const at::Tensor& c) {
-    return layout.in(c.to(grad.scalar_type()), s);
-  };
-  const auto g = read(grad);
-  const auto a = read(coeffs[0]);
+  const auto g = layout.in(grad, s);
+  const auto a = layout.in(coeffs[0], s);
   std::vector<at::Tensor> details;
   for (int64_t l = 1; l <= levels; ++l) {
-    details.push_back(read(coeffs[levels - l + 1]));
+    details.push_back(layout.in(coeffs[levels - l + 1], s));
   }
   FilterSums sums;
   with_sum_type(storage_of(grad), [&](auto zero) {

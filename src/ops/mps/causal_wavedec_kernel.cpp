@@ -85,13 +85,11 @@ std::optional<std::tuple<Tensor, Tensor>> both_gradients(
     const Tensor& input,
     const Tensor& lo,
     int64_t dim) {
-  const auto s = ops::check_causal_grads(op, grads, lo, dim);
+  const auto s = ops::check_causal_wavedec_backward(op, grads, input, lo, dim);
   const auto level = static_cast<int64_t>(grads.size()) - 1;
   const auto plan =
       level > 0 ? plan_causal(s, lo, level, level + 2) : std::nullopt;
-  const bool usual = plan && input.sizes() == grads[0].sizes() &&
-      input.scalar_type() == grads[0].scalar_type();
-  const auto k = usual
+  const auto k = plan
       ? kernel("causal_wavedec_filter", input.scalar_type(), lo.scalar_type())
       : nullptr;
   const auto sum = k ? kernel("causal_wavedec_sum", lo.scalar_type()) : nullptr;

@@ -96,16 +96,14 @@ std::optional<FourTensors> all_gradients(
     const Tensor& hi,
     const Tensor& weight,
     int64_t dim) {
-  const auto s =
-      ops::check_causal_wavelet_filter(op, input, lo, hi, weight, dim);
+  const auto s = ops::check_causal_wavelet_filter_backward(
+      op, grad, input, lo, hi, weight, dim);
   const auto plan = plan_filter(s, lo, weight, true);
-  const bool usual = plan && grad.sizes() == input.sizes() &&
-      grad.scalar_type() == input.scalar_type();
-  const auto k = usual ? kernel(
-                             "causal_wavelet_filter_shares",
-                             input.scalar_type(),
-                             lo.scalar_type())
-                       : nullptr;
+  const auto k = plan ? kernel(
+                            "causal_wavelet_filter_shares",
+                            input.scalar_type(),
+                            lo.scalar_type())
+                      : nullptr;
   const auto sum =
       k ? kernel("causal_wavelet_filter_sum", lo.scalar_type()) : nullptr;
   if (!sum) {

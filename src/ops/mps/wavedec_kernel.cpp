@@ -101,15 +101,11 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> gradients(
     std::string_view mode,
     int64_t dim,
     bool wanted) {
-  const auto n = ops::check_signal(op, input, dim).length;
-  const auto plan =
-      ops::plan_coefficients(op, grads, dec_lo, dec_hi, n, mode, dim);
+  const auto plan = ops::plan_wavedec_backward_filters(
+      op, grads, input, dec_lo, dec_hi, mode, dim);
   const auto setting = setting_of(plan, dec_lo, dec_hi);
-  const bool usual = plan.levels() > 0 && input.sizes() == plan.signal.sizes &&
-      input.scalar_type() == grads[0].scalar_type() &&
-      bank_takes(setting, input.scalar_type());
   at::Tensor out, lo, hi;
-  if (usual) {
+  if (plan.levels() > 0 && bank_takes(setting, input.scalar_type())) {
     out = wanted ? at::empty(plan.signal.sizes, input.options()) : out;
     std::tie(lo, hi) =
         filter_gradients(setting, input, grads[0], details_of(grads), out, {});
@@ -119,7 +115,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> gradients(
         grads, input, dec_lo, dec_hi, mode, dim);
     if (wanted) {
       out = ops::composite::wavedec_backward_input(
-          grads, dec_lo, dec_hi, n, mode, dim);
+          grads, dec_lo, dec_hi, plan.lengths[0], mode, dim);
     }
   }
   return {out, lo, hi};

@@ -93,15 +93,12 @@ std::tuple<std::vector<at::Tensor>, at::Tensor, at::Tensor> gradients(
     std::string_view mode,
     int64_t dim,
     bool wanted) {
-  const auto plan = ops::plan_waverec(op, coeffs, rec_lo, rec_hi, mode, dim);
+  const auto plan = ops::plan_waverec_backward_filters(
+      op, grad, coeffs, rec_lo, rec_hi, mode, dim);
   const auto setting = setting_of(plan, rec_lo, rec_hi);
-  const bool usual = plan.levels() > 0 && grad.sizes() == plan.signal.sizes &&
-      grad.scalar_type() == coeffs[0].scalar_type() &&
-      grad.device() == coeffs[0].device() &&
-      bank_takes(setting, grad.scalar_type());
   std::vector<at::Tensor> out;
   at::Tensor lo, hi;
-  if (usual) {
+  if (plan.levels() > 0 && bank_takes(setting, grad.scalar_type())) {
     if (wanted) {
       out = empty_coefficients(
           grad, plan.signal, plan.lengths, plan.approximation);
