@@ -42,39 +42,17 @@ std::vector<at::Tensor> causal_wavedec_cpu(
   }
   const Layout layout(s);
   const auto x = layout.in(input, s);
-  std::vector<at::Tensor> out, made;
-  std::vector<void*> to;
-  for (int64_t i = 0; i <= level; ++i) {
-    out.push_back(at::empty(s.sizes, input.options()));
-    made.push_back(layout.out(out[i], s.length));
-    to.push_back(made[i].mutable_data_ptr());
-  }
+  CoefficientsOut out(level + 1, layout, s, input.options());
   with_sum_type(storage_of(input), [&](auto zero) {
     using A = decltype(zero);
     const auto f = read_filter<A>(lo, layout, false);
     causal_analyse(
         causal_call<A>(s, layout, storage_of(input), f, lo, level),
         x.const_data_ptr(),
-        to);
+        out.at);
   });
-  for (int64_t i = 0; i <= level; ++i) {
-    layout.finish(made[i], out[i], s);
-  }
-  return out;
+  return out.finish();
 }
-
-/// The gradients in the kernels' layout, and where they lie.
-struct Grads {
-  std::vector<at::Tensor> held;
-  std::vector<const void*> at;
-
-  Grads(at::TensorList grads, const Layout& layout, const Signal& s) {
-    for (const auto& g : grads) {
-      held.push_back(layout.in(g, s));
-      at.push_back(held.back().const_data_ptr());
-    }
-  }
-};
 
 at::Tensor causal_wavedec_backward_input_cpu(
     at::TensorList grads,
@@ -87,7 +65,7 @@ at::Tensor causal_wavedec_backward_input_cpu(
     return grads[0].clone();
   }
   const Layout layout(s);
-  const Grads g(grads, layout, s);
+  const CoefficientsIn g(grads, layout, s);
   const auto out = at::empty(s.sizes, grads[0].options());
   const auto made = layout.out(out, s.length);
   with_sum_type(storage_of(out), [&](auto zero) {
@@ -114,7 +92,7 @@ at::Tensor causal_wavedec_backward_filter_cpu(
     return at::zeros_like(lo);
   }
   const Layout layout(s);
-  const Grads g(grads, layout, s);
+  const CoefficientsIn g(grads, layout, s);
   const auto x = layout.in(input, s);
   std::vector<double> sums;
   with_sum_type(storage_of(input), [&](auto zero) {

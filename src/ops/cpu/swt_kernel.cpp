@@ -29,19 +29,6 @@ Stationary<A> stationary_call(
   return call;
 }
 
-/// Coefficients in the kernels' layout, and where they lie.
-struct Coefficients {
-  std::vector<at::Tensor> held;
-  std::vector<const void*> at;
-
-  Coefficients(at::TensorList coeffs, const Layout& layout, const Signal& s) {
-    for (const auto& c : coeffs) {
-      held.push_back(layout.in(c, s));
-      at.push_back(held.back().const_data_ptr());
-    }
-  }
-};
-
 std::vector<at::Tensor> swt_cpu(
     const at::Tensor& input,
     const at::Tensor& dec_lo,
@@ -55,13 +42,7 @@ std::vector<at::Tensor> swt_cpu(
   const auto& s = plan.signal;
   const Layout layout(s, Layout::Few::along);
   const auto x = layout.in(input, s);
-  std::vector<at::Tensor> out, made;
-  std::vector<void*> to;
-  for (int64_t i = 0; i <= plan.levels; ++i) {
-    out.push_back(at::empty(s.sizes, input.options()));
-    made.push_back(layout.out(out[i], s.length));
-    to.push_back(made[i].mutable_data_ptr());
-  }
+  CoefficientsOut out(plan.levels + 1, layout, s, input.options());
   with_sum_type(storage_of(input), [&](auto zero) {
     using A = decltype(zero);
     const auto lo = read_filter<A>(dec_lo, layout, true);
@@ -70,12 +51,9 @@ std::vector<at::Tensor> swt_cpu(
         stationary_call<A>(plan, layout, storage_of(input), dec_lo.dim() == 2);
     call.lo = lo.data();
     call.hi = hi.data();
-    stationary_analyse(call, x.const_data_ptr(), to);
+    stationary_analyse(call, x.const_data_ptr(), out.at);
   });
-  for (int64_t i = 0; i <= plan.levels; ++i) {
-    layout.finish(made[i], out[i], s);
-  }
-  return out;
+  return out.finish();
 }
 
 at::Tensor iswt_cpu(
@@ -90,7 +68,7 @@ at::Tensor iswt_cpu(
   }
   const auto& s = plan.signal;
   const Layout layout(s, Layout::Few::along);
-  const Coefficients c(coeffs, layout, s);
+  const CoefficientsIn c(coeffs, layout, s);
   const auto out = at::empty(s.sizes, coeffs[0].options());
   const auto made = layout.out(out, s.length);
   with_sum_type(storage_of(out), [&](auto zero) {
@@ -125,7 +103,7 @@ std::tuple<at::Tensor, at::Tensor> swt_backward_filters_cpu(
   }
   const auto& s = plan.signal;
   const Layout layout(s, Layout::Few::along);
-  const Coefficients g(grads, layout, s);
+  const CoefficientsIn g(grads, layout, s);
   const auto x = layout.in(input, s);
   FilterSums sums;
   with_sum_type(storage_of(input), [&](auto zero) {

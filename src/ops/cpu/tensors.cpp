@@ -67,6 +67,36 @@ void Layout::finish(
   result.copy_(back.reshape(result.sizes()));
 }
 
+CoefficientsIn::CoefficientsIn(
+    at::TensorList coeffs,
+    const Layout& layout,
+    const Signal& s) {
+  for (const auto& c : coeffs) {
+    held.push_back(layout.in(c, s));
+    at.push_back(held.back().const_data_ptr());
+  }
+}
+
+CoefficientsOut::CoefficientsOut(
+    int64_t count,
+    const Layout& layout,
+    const Signal& s,
+    const at::TensorOptions& options)
+    : layout_(layout), signal_(s) {
+  for (int64_t i = 0; i < count; ++i) {
+    out_.push_back(at::empty(s.sizes, options));
+    made_.push_back(layout.out(out_[i], s.length));
+    at.push_back(made_[i].mutable_data_ptr());
+  }
+}
+
+std::vector<at::Tensor> CoefficientsOut::finish() const {
+  for (size_t i = 0; i < out_.size(); ++i) {
+    layout_.finish(made_[i], out_[i], signal_);
+  }
+  return out_;
+}
+
 namespace {
 
 template <class A, class T>

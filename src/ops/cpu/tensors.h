@@ -50,6 +50,35 @@ struct Layout {
       const;
 };
 
+/// Coefficients in the kernels' layout, and where they lie.
+struct CoefficientsIn {
+  std::vector<at::Tensor> held;
+  std::vector<const void*> at;
+
+  CoefficientsIn(at::TensorList coeffs, const Layout& layout, const Signal& s);
+};
+
+/// New coefficients, each of the signal's length, and where the kernels write
+/// them.
+class CoefficientsOut {
+ public:
+  std::vector<void*> at;
+
+  CoefficientsOut(
+      int64_t count,
+      const Layout& layout,
+      const Signal& s,
+      const at::TensorOptions& options);
+
+  /// What was written, as the operator returns it.
+  std::vector<at::Tensor> finish() const;
+
+ private:
+  const Layout& layout_;
+  const Signal& signal_;
+  std::vector<at::Tensor> made_, out_;
+};
+
 /// A filter's taps as `[taps]`, or `[taps][width()]` for one a channel.
 template <class A>
 std::vector<A>
