@@ -1,19 +1,16 @@
 #pragma once
 
-#include "ops/cpu/narrow.h"
 #include "ops/cpu/rows.h"
-#include "ops/cpu/stationary.h"
+#include "ops/cpu/stationary_plan.h"
 
 #include <algorithm>
-#include <vector>
 
-// What the drivers of the undecimated bank share. A job is (batch entry, block
-// of channels, tile of the sequence). Rows are counted as if the signal went on
-// for ever: a tile's halo may begin before row 0 and end behind the last one.
-// The signal itself is read modulo its length; what lies between the levels of
-// a tile is kept for the rows that the next level reads, halo included. Where
-// the halo would be as long as the signal there is one tile, and everything is
-// read modulo the length.
+// What the drivers of the undecimated bank share. Rows are counted as if the
+// signal went on for ever: a tile's halo may begin before row 0 and end behind
+// the last one. The signal itself is read modulo its length; what lies between
+// the levels of a tile is kept for the rows that the next level reads, halo
+// included. Where the halo would be as long as the signal there is one tile,
+// and everything is read modulo the length.
 //
 // A piece of rows in which no tap passes the signal's end is one call.
 
@@ -41,75 +38,6 @@ struct Band {
   A* at(int64_t i) const {
     int64_t left;
     return at(i, left);
-  }
-};
-
-/// How the work is cut, and the filters as the kernels want them.
-template <class A>
-struct StationaryPlan {
-  const Stationary<A>& call;
-  int64_t block = 0, tile = 0;
-  bool whole = false; // one tile
-  Narrow<A> narrow;
-  int64_t taps_stride = 0;
-  std::vector<A> lo, hi, up; // up: those of a, then those of d
-
-  /// `fields` of a job's size lie in its scratch; `threads` jobs are wanted.
-  StationaryPlan(const Stationary<A>& c, int64_t fields, int64_t threads)
-      : call(c), narrow(c.inner, c.per_channel) {
-    const int64_t values = (int64_t{1} << 20) / sizeof(A) / fields;
-    const int64_t halo =
-        (c.taps - 1) * ((int64_t{1} << std::min<int64_t>(c.levels, 40)) - 1);
-    const int64_t least = std::min<int64_t>(c.inner, 16);
-    whole = c.length * least <= values || 4 * halo >= c.length;
-    const int64_t rows = whole ? c.length : std::max<int64_t>(64, 4 * halo);
-    block = channel_block(c.inner, rows, values);
-    tile = whole ? c.length : std::max(rows, values / block - 2 * halo);
-    const bool large = c.batch * c.length * c.inner > 32 * 1024;
-    while (large && jobs() < threads && block >= 64) {
-      block = (block / 2 + 31) / 32 * 32;
-    }
-    while (large && !whole && jobs() < threads && tile >= 128 &&
-           tile > 8 * halo) {
-      tile /= 2;
-    }
-    if (c.per_channel) {
-      taps_stride = narrow.width > 0 ? narrow.width : c.inner;
-    }
-    lo = taps(c.lo);
-    hi = taps(c.hi);
-    up = taps(c.up_lo);
-    const auto other = taps(c.up_hi);
-    up.insert(up.end(), other.begin(), other.end());
-  }
-
-  int64_t blocks() const {
-    return (call.inner + block - 1) / block;
-  }
-  int64_t tiles() const {
-    return (call.length + tile - 1) / tile;
-  }
-  int64_t jobs() const {
-    return call.batch * blocks() * tiles();
-  }
-  /// Taps' first rows to read at a row: 2^level apart.
-  int64_t dilation(int64_t level) const {
-    int64_t d = 1;
-    for (int64_t l = 0; l < level; ++l) {
-      d = whole ? d * 2 % call.length : d * 2;
-    }
-    return d;
-  }
-
- private:
-  std::vector<A> taps(const A* f) const {
-    if (!f) {
-      return {};
-    }
-    return narrow.width > 0 && call.per_channel
-        ? narrow.repeated(f, call.taps)
-        : std::vector<A>(
-              f, f + call.taps * (call.per_channel ? call.inner : 1));
   }
 };
 
