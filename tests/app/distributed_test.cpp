@@ -1,8 +1,7 @@
 // Several processes of the program that train one model.
 
-#include "app/program.h"
+#include "app/program_test_base.h"
 #include "free_port.h"
-#include "temporary_folder.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -24,22 +23,13 @@ double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-class AppDistributed : public testing::Test {
+class AppDistributed : public ProgramTest {
  protected:
-  void SetUp() override {
-    if (Program::path().empty()) {
-      GTEST_SKIP() << "the program was not built";
-    }
-    std::string text;
-    for (int line = 0; line < 2000; ++line) {
-      text += "line " + std::to_string(line % 17) + " of a small text\n";
-    }
-    folder_.write("text.txt", text);
-    ::setenv("SIGNALLLM_PYTHON", "true", 1); // pictures are not the point
-  }
+  AppDistributed() : ProgramTest(2000, /*draws=*/false) {}
+
   void TearDown() override {
-    for (const auto* name :
-         {"SIGNALLLM_PYTHON", "RANK", "WORLD_SIZE", "MASTER_PORT"}) {
+    ProgramTest::TearDown();
+    for (const auto* name : {"RANK", "WORLD_SIZE", "MASTER_PORT"}) {
       ::unsetenv(name);
     }
   }
@@ -48,7 +38,7 @@ class AppDistributed : public testing::Test {
       const std::string& out,
       std::vector<std::string> more) const {
     const std::pair<std::string, std::string> usual[] = {
-        {"--data", folder_ / "text.txt"}, {"--batch", "4"}};
+        {"--data", text_}, {"--batch", "4"}};
     for (const auto& [name, value] : usual) {
       if (std::find(more.begin(), more.end(), name) == more.end()) {
         more.insert(more.end(), {name, value});
@@ -118,7 +108,6 @@ class AppDistributed : public testing::Test {
     }
   }
 
-  TemporaryFolder folder_;
   std::vector<Program> programs_;
   std::vector<pid_t> children_;
 };

@@ -1,5 +1,4 @@
-#include "app/program.h"
-#include "temporary_folder.h"
+#include "app/program_test_base.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -19,18 +18,8 @@ namespace {
 using nlohmann::json;
 using Words = std::vector<std::string>;
 
-struct AppEvolve : testing::Test {
-  void SetUp() override {
-    if (Program::path().empty()) {
-      GTEST_SKIP() << "the program was not built";
-    }
-    std::string text;
-    for (int line = 0; line < 200; ++line) {
-      text += "line " + std::to_string(line % 17) + " of a small text\n";
-    }
-    text_ = folder_.write("text.txt", text);
-  }
-
+class AppEvolve : public ProgramTest {
+ protected:
   /// A search that is as small as can be, where `more` does not say otherwise.
   Words search(const std::string& run, const Words& more = {}) const {
     auto words = tiny(
@@ -86,10 +75,6 @@ struct AppEvolve : testing::Test {
     EXPECT_NE(outcome.code, 0);
     EXPECT_TRUE(outcome.complains(part)) << outcome.error;
   }
-
-  TemporaryFolder folder_;
-  Program program_{folder_.path()};
-  std::string text_;
 };
 
 TEST_F(AppEvolve, GoesOnAsIfItHadNeverStoppedHoweverManyWork) {

@@ -1,7 +1,6 @@
 // Models go out to other programs and come back.
 
-#include "app/program.h"
-#include "temporary_folder.h"
+#include "app/program_test_base.h"
 
 #include <signalllm/nn/model.h>
 #include <signalllm/training/checkpoint.h>
@@ -17,22 +16,9 @@
 namespace signalllm {
 namespace {
 
-class AppExport : public testing::Test {
+class AppExport : public ProgramTest {
  protected:
-  void SetUp() override {
-    if (Program::path().empty()) {
-      GTEST_SKIP() << "the program was not built";
-    }
-    std::string text;
-    for (int line = 0; line < 200; ++line) {
-      text += "line " + std::to_string(line % 17) + " of a small text\n";
-    }
-    text_ = folder_.write("text.txt", text);
-    ::setenv("SIGNALLLM_PYTHON", "true", 1); // pictures are not the point
-  }
-  void TearDown() override {
-    ::unsetenv("SIGNALLLM_PYTHON");
-  }
+  AppExport() : ProgramTest(200, /*draws=*/false) {}
 
   /// Runs a command line, in which `%` stands for the folder.
   Outcome run(const std::string& line) const {
@@ -71,10 +57,6 @@ class AppExport : public testing::Test {
         run("eval --run %/" + name + " --data %/text.txt --threads 1 --json");
     return nlohmann::json::parse(scored.out)["loss"].get<double>();
   }
-
-  TemporaryFolder folder_;
-  Program program_{folder_.path()};
-  std::string text_;
 };
 
 TEST_F(AppExport, ComesBackTheSame) {

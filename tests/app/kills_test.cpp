@@ -1,8 +1,7 @@
 // Runs that are killed at random moments and started again, by the same
 // command or by --resume, end with the checkpoint of one that never was.
 
-#include "app/program.h"
-#include "temporary_folder.h"
+#include "app/program_test_base.h"
 
 #include <gtest/gtest.h>
 
@@ -20,23 +19,9 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-class AppKills : public testing::Test {
+class AppKills : public ProgramTest {
  protected:
-  void SetUp() override {
-    if (Program::path().empty()) {
-      GTEST_SKIP() << "the program was not built";
-    }
-    std::string text;
-    for (int line = 0; line < 2000; ++line) {
-      text += "line " + std::to_string(line % 17) + " of a small text\n";
-    }
-    folder_.write("text.txt", text);
-    random_.seed(std::random_device{}());
-    ::setenv("SIGNALLLM_PYTHON", "true", 1); // pictures are not the point
-  }
-  void TearDown() override {
-    ::unsetenv("SIGNALLLM_PYTHON");
-  }
+  AppKills() : ProgramTest(2000, /*draws=*/false) {}
 
   /// A run of a second; its last validation takes a good part of it.
   std::vector<std::string> command(
@@ -44,7 +29,7 @@ class AppKills : public testing::Test {
       const std::string& checkpoint_every) const {
     return tiny(
         {"--data",
-         folder_ / "text.txt",
+         text_,
          "--out",
          out,
          "--steps",
@@ -129,9 +114,7 @@ class AppKills : public testing::Test {
 
   std::string steps_ = "120", lr_ = "2e-3", min_lr_ = "1e-4",
               evaluate_every_ = "60", patience_ = "0";
-  TemporaryFolder folder_;
-  Program program_{folder_.path()};
-  std::mt19937 random_;
+  std::mt19937 random_{std::random_device{}()};
 };
 
 TEST_F(AppKills, TwentyKillsCostNothing) {

@@ -1,7 +1,6 @@
 // signalllm tokenize, and training on what it writes.
 
-#include "app/program.h"
-#include "temporary_folder.h"
+#include "app/program_test_base.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -13,18 +12,9 @@
 namespace signalllm {
 namespace {
 
-class Tokenize : public testing::Test {
+class Tokenize : public ProgramTest {
  protected:
-  void SetUp() override {
-    if (Program::path().empty()) {
-      GTEST_SKIP() << "the program was not built";
-    }
-    std::string text;
-    for (int line = 0; line < 400; ++line) {
-      text += "line " + std::to_string(line % 17) + " of a small text\n";
-    }
-    text_ = folder_.write("text.txt", text);
-  }
+  Tokenize() : ProgramTest(400) {}
 
   Outcome tokenize(const std::string& out, std::vector<std::string> more = {})
       const {
@@ -43,10 +33,6 @@ class Tokenize : public testing::Test {
     words.insert(words.end(), more.begin(), more.end());
     return program_(tiny(words));
   }
-
-  TemporaryFolder folder_;
-  Program program_{folder_.path()};
-  std::string text_;
 };
 
 TEST_F(Tokenize, TrainsAsOnTheText) {
