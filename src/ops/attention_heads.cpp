@@ -1,12 +1,12 @@
 #include <signalllm/ops/attention_heads.h>
 
 #include "ops/attention_heads.h"
+#include "ops/find_operator.h"
 #include "ops/rms_norm.h"
 #include "ops/signal.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 #include <cmath>
@@ -19,10 +19,8 @@ ThreeHeads attention_heads(
     std::optional<double> base,
     int64_t offset,
     std::optional<double> epsilon) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::attention_heads", "")
-          .typed<decltype(composite::attention_heads)>();
+  static const auto op = find_operator<decltype(composite::attention_heads)>(
+      "signalllm::attention_heads");
   return op.call(input, heads, base, offset, epsilon);
 }
 
@@ -35,9 +33,8 @@ at::Tensor detail::attention_heads_backward(
     int64_t offset,
     std::optional<double> epsilon) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::attention_heads_backward", "")
-          .typed<decltype(detail::attention_heads_backward)>();
+      find_operator<decltype(detail::attention_heads_backward)>(
+          "signalllm::attention_heads_backward");
   return op.call(
       grad_query, grad_key, grad_value, input, base, offset, epsilon);
 }

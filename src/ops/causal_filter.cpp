@@ -3,10 +3,10 @@
 #include "ops/causal_bank.h"
 #include "ops/causal_filter.h"
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 #include "ops/signal.h"
 
 #include <ATen/Functions.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 #include <vector>
@@ -15,9 +15,8 @@ namespace signalllm::ops {
 
 at::Tensor
 causal_filter(const at::Tensor& input, const at::Tensor& taps, int64_t parts) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::causal_filter", "")
-                             .typed<decltype(causal_filter)>();
+  static const auto op =
+      find_operator<decltype(causal_filter)>("signalllm::causal_filter");
   return op.call(input, taps, parts);
 }
 
@@ -27,9 +26,8 @@ std::tuple<at::Tensor, at::Tensor> detail::causal_filter_backward(
     const at::Tensor& taps,
     int64_t parts) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::causal_filter_backward", "")
-          .typed<decltype(detail::causal_filter_backward)>();
+      find_operator<decltype(detail::causal_filter_backward)>(
+          "signalllm::causal_filter_backward");
   return op.call(grad, input, taps, parts);
 }
 

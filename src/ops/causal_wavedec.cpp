@@ -3,10 +3,10 @@
 #include "ops/causal_bank.h"
 #include "ops/causal_wavedec.h"
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
@@ -16,9 +16,8 @@ std::vector<at::Tensor> causal_wavedec(
     const at::Tensor& lo,
     int64_t level,
     int64_t dim) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::causal_wavedec", "")
-                             .typed<decltype(causal_wavedec)>();
+  static const auto op =
+      find_operator<decltype(causal_wavedec)>("signalllm::causal_wavedec");
   return op.call(input, lo, level, dim);
 }
 
@@ -27,9 +26,8 @@ at::Tensor detail::causal_wavedec_backward_input(
     const at::Tensor& lo,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::causal_wavedec_backward_input", "")
-          .typed<decltype(detail::causal_wavedec_backward_input)>();
+      find_operator<decltype(detail::causal_wavedec_backward_input)>(
+          "signalllm::causal_wavedec_backward_input");
   return op.call(grads, lo, dim);
 }
 
@@ -39,9 +37,8 @@ at::Tensor detail::causal_wavedec_backward_filter(
     const at::Tensor& lo,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::causal_wavedec_backward_filter", "")
-          .typed<decltype(detail::causal_wavedec_backward_filter)>();
+      find_operator<decltype(detail::causal_wavedec_backward_filter)>(
+          "signalllm::causal_wavedec_backward_filter");
   return op.call(grads, input, lo, dim);
 }
 
@@ -51,9 +48,8 @@ std::tuple<at::Tensor, at::Tensor> detail::causal_wavedec_backward(
     const at::Tensor& lo,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::causal_wavedec_backward", "")
-          .typed<decltype(detail::causal_wavedec_backward)>();
+      find_operator<decltype(detail::causal_wavedec_backward)>(
+          "signalllm::causal_wavedec_backward");
   return op.call(grads, input, lo, dim);
 }
 

@@ -3,10 +3,10 @@
 #include "ops/causal_bank.h"
 #include "ops/causal_wavelet_filter.h"
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 #include <vector>
@@ -19,10 +19,8 @@ at::Tensor causal_wavelet_filter(
     const at::Tensor& hi,
     const at::Tensor& weight,
     int64_t dim) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::causal_wavelet_filter", "")
-          .typed<decltype(causal_wavelet_filter)>();
+  static const auto op = find_operator<decltype(causal_wavelet_filter)>(
+      "signalllm::causal_wavelet_filter");
   return op.call(input, lo, hi, weight, dim);
 }
 
@@ -33,10 +31,8 @@ at::Tensor detail::causal_wavelet_filter_backward_input(
     const at::Tensor& weight,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow(
-              "signalllm::causal_wavelet_filter_backward_input", "")
-          .typed<decltype(detail::causal_wavelet_filter_backward_input)>();
+      find_operator<decltype(detail::causal_wavelet_filter_backward_input)>(
+          "signalllm::causal_wavelet_filter_backward_input");
   return op.call(grad, lo, hi, weight, dim);
 }
 
@@ -49,10 +45,8 @@ detail::causal_wavelet_filter_backward_filters(
     const at::Tensor& weight,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow(
-              "signalllm::causal_wavelet_filter_backward_filters", "")
-          .typed<decltype(detail::causal_wavelet_filter_backward_filters)>();
+      find_operator<decltype(detail::causal_wavelet_filter_backward_filters)>(
+          "signalllm::causal_wavelet_filter_backward_filters");
   return op.call(grad, input, lo, hi, weight, dim);
 }
 
@@ -65,9 +59,8 @@ detail::causal_wavelet_filter_backward(
     const at::Tensor& weight,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::causal_wavelet_filter_backward", "")
-          .typed<decltype(detail::causal_wavelet_filter_backward)>();
+      find_operator<decltype(detail::causal_wavelet_filter_backward)>(
+          "signalllm::causal_wavelet_filter_backward");
   return op.call(grad, input, lo, hi, weight, dim);
 }
 

@@ -2,11 +2,11 @@
 
 #include "ops/checks.h"
 #include "ops/fft_conv.h"
+#include "ops/find_operator.h"
 #include "ops/signal.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -20,9 +20,8 @@ at::Tensor fft_conv(
     const at::Tensor& kernel,
     const std::optional<at::Tensor>& skip,
     bool causal) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::fft_conv", "")
-                             .typed<decltype(fft_conv)>();
+  static const auto op =
+      find_operator<decltype(fft_conv)>("signalllm::fft_conv");
   return op.call(input, kernel, skip, causal);
 }
 
@@ -32,10 +31,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> detail::fft_conv_backward(
     const at::Tensor& kernel,
     const std::optional<at::Tensor>& skip,
     bool causal) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::fft_conv_backward", "")
-          .typed<decltype(detail::fft_conv_backward)>();
+  static const auto op = find_operator<decltype(detail::fft_conv_backward)>(
+      "signalllm::fft_conv_backward");
   return op.call(grad, input, kernel, skip, causal);
 }
 

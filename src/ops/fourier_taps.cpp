@@ -1,13 +1,13 @@
 #include <signalllm/ops/fourier_taps.h>
 
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 #include "ops/fourier_taps.h"
 #include "ops/signal.h"
 
 #include <ATen/Context.h>
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/library.h>
 
@@ -31,9 +31,8 @@ at::Tensor detail::fourier_taps(
     const at::Tensor& frequency,
     c10::SymInt length,
     int64_t period) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::fourier_taps", "")
-                             .typed<decltype(detail::fourier_taps)>();
+  static const auto op =
+      find_operator<decltype(detail::fourier_taps)>("signalllm::fourier_taps");
   return op.call(terms, log_decay, frequency, std::move(length), period);
 }
 
@@ -43,10 +42,8 @@ std::tuple<at::Tensor, at::Tensor> detail::fourier_taps_backward(
     const at::Tensor& log_decay,
     const at::Tensor& frequency,
     int64_t period) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::fourier_taps_backward", "")
-          .typed<decltype(detail::fourier_taps_backward)>();
+  static const auto op = find_operator<decltype(detail::fourier_taps_backward)>(
+      "signalllm::fourier_taps_backward");
   return op.call(grad, terms, log_decay, frequency, period);
 }
 

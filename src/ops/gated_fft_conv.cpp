@@ -1,12 +1,12 @@
 #include <signalllm/ops/gated_fft_conv.h>
 
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 #include "ops/gated_fft_conv.h"
 #include "ops/signal.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
@@ -17,9 +17,8 @@ at::Tensor gated_fft_conv(
     const at::Tensor& gate_out,
     const at::Tensor& kernel,
     const std::optional<at::Tensor>& skip) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::gated_fft_conv", "")
-                             .typed<decltype(gated_fft_conv)>();
+  static const auto op =
+      find_operator<decltype(gated_fft_conv)>("signalllm::gated_fft_conv");
   return op.call(input, gate_in, gate_out, kernel, skip);
 }
 
@@ -31,9 +30,8 @@ FiveTensors detail::gated_fft_conv_backward(
     const at::Tensor& kernel,
     const std::optional<at::Tensor>& skip) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::gated_fft_conv_backward", "")
-          .typed<decltype(detail::gated_fft_conv_backward)>();
+      find_operator<decltype(detail::gated_fft_conv_backward)>(
+          "signalllm::gated_fft_conv_backward");
   return op.call(grad, input, gate_in, gate_out, kernel, skip);
 }
 

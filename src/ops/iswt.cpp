@@ -2,11 +2,11 @@
 
 #include "ops/checks.h"
 #include "ops/circular_bank.h"
+#include "ops/find_operator.h"
 #include "ops/swt.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
@@ -16,9 +16,7 @@ at::Tensor iswt(
     const at::Tensor& rec_lo,
     const at::Tensor& rec_hi,
     int64_t dim) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::iswt", "")
-                             .typed<decltype(iswt)>();
+  static const auto op = find_operator<decltype(iswt)>("signalllm::iswt");
   return op.call(coeffs, rec_lo, rec_hi, dim);
 }
 

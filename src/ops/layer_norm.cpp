@@ -1,12 +1,12 @@
 #include <signalllm/ops/layer_norm.h>
 
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 #include "ops/layer_norm.h"
 #include "ops/signal.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
@@ -17,9 +17,8 @@ at::Tensor layer_norm(
     const at::Tensor& bias,
     double epsilon,
     std::optional<at::ScalarType> dtype) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::layer_norm", "")
-                             .typed<decltype(layer_norm)>();
+  static const auto op =
+      find_operator<decltype(layer_norm)>("signalllm::layer_norm");
   return op.call(input, weight, bias, epsilon, dtype);
 }
 
@@ -30,9 +29,8 @@ SumAndNorm add_layer_norm(
     const at::Tensor& bias,
     double epsilon,
     std::optional<at::ScalarType> dtype) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::add_layer_norm", "")
-                             .typed<decltype(add_layer_norm)>();
+  static const auto op =
+      find_operator<decltype(add_layer_norm)>("signalllm::add_layer_norm");
   return op.call(input, branch, weight, bias, epsilon, dtype);
 }
 
@@ -43,9 +41,8 @@ AddNormGradients detail::add_layer_norm_backward(
     const at::Tensor& weight,
     double epsilon) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::add_layer_norm_backward", "")
-          .typed<decltype(detail::add_layer_norm_backward)>();
+      find_operator<decltype(detail::add_layer_norm_backward)>(
+          "signalllm::add_layer_norm_backward");
   return op.call(grad_sum, grad, sum, weight, epsilon);
 }
 
@@ -54,10 +51,8 @@ NormGradients detail::layer_norm_backward(
     const at::Tensor& input,
     const at::Tensor& weight,
     double epsilon) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::layer_norm_backward", "")
-          .typed<decltype(detail::layer_norm_backward)>();
+  static const auto op = find_operator<decltype(detail::layer_norm_backward)>(
+      "signalllm::layer_norm_backward");
   return op.call(grad, input, weight, epsilon);
 }
 

@@ -1,20 +1,19 @@
 #include <signalllm/ops/rms_norm.h>
 
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 #include "ops/rms_norm.h"
 #include "ops/signal.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
 
 at::Tensor rms_norm(const at::Tensor& input, double epsilon) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::rms_norm", "")
-                             .typed<decltype(rms_norm)>();
+  static const auto op =
+      find_operator<decltype(rms_norm)>("signalllm::rms_norm");
   return op.call(input, epsilon);
 }
 
@@ -22,10 +21,8 @@ at::Tensor detail::rms_norm_backward(
     const at::Tensor& grad,
     const at::Tensor& input,
     double epsilon) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::rms_norm_backward", "")
-          .typed<decltype(detail::rms_norm_backward)>();
+  static const auto op = find_operator<decltype(detail::rms_norm_backward)>(
+      "signalllm::rms_norm_backward");
   return op.call(grad, input, epsilon);
 }
 

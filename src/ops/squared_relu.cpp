@@ -1,30 +1,27 @@
 #include <signalllm/ops/squared_relu.h>
 
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 #include "ops/signal.h"
 #include "ops/squared_relu.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
 
 at::Tensor squared_relu(const at::Tensor& input) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::squared_relu", "")
-                             .typed<decltype(squared_relu)>();
+  static const auto op =
+      find_operator<decltype(squared_relu)>("signalllm::squared_relu");
   return op.call(input);
 }
 
 at::Tensor detail::squared_relu_backward(
     const at::Tensor& grad,
     const at::Tensor& input) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::squared_relu_backward", "")
-          .typed<decltype(detail::squared_relu_backward)>();
+  static const auto op = find_operator<decltype(detail::squared_relu_backward)>(
+      "signalllm::squared_relu_backward");
   return op.call(grad, input);
 }
 

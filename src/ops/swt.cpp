@@ -2,11 +2,11 @@
 
 #include "ops/checks.h"
 #include "ops/circular_bank.h"
+#include "ops/find_operator.h"
 #include "ops/swt.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
@@ -17,9 +17,7 @@ std::vector<at::Tensor> swt(
     const at::Tensor& dec_hi,
     int64_t level,
     int64_t dim) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::swt", "")
-                             .typed<decltype(swt)>();
+  static const auto op = find_operator<decltype(swt)>("signalllm::swt");
   return op.call(input, dec_lo, dec_hi, level, dim);
 }
 
@@ -29,10 +27,8 @@ std::tuple<at::Tensor, at::Tensor> detail::swt_backward_filters(
     const at::Tensor& dec_lo,
     const at::Tensor& dec_hi,
     int64_t dim) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::swt_backward_filters", "")
-          .typed<decltype(detail::swt_backward_filters)>();
+  static const auto op = find_operator<decltype(detail::swt_backward_filters)>(
+      "signalllm::swt_backward_filters");
   return op.call(grads, input, dec_lo, dec_hi, dim);
 }
 

@@ -1,11 +1,11 @@
 #include <signalllm/ops/tree_attention.h>
 
 #include "ops/checks.h"
+#include "ops/find_operator.h"
 #include "ops/signal.h"
 #include "ops/tree_attention.h"
 
 #include <ATen/Functions.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
@@ -15,9 +15,8 @@ TwoTensors tree_attention(
     const at::Tensor& key,
     const at::Tensor& value,
     int64_t window) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::tree_attention", "")
-                             .typed<decltype(tree_attention)>();
+  static const auto op =
+      find_operator<decltype(tree_attention)>("signalllm::tree_attention");
   return op.call(query, key, value, window);
 }
 
@@ -30,9 +29,8 @@ ThreeTensors detail::tree_attention_backward(
     const at::Tensor& logsumexp,
     int64_t window) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::tree_attention_backward", "")
-          .typed<decltype(detail::tree_attention_backward)>();
+      find_operator<decltype(detail::tree_attention_backward)>(
+          "signalllm::tree_attention_backward");
   return op.call(grad, query, key, value, output, logsumexp, window);
 }
 

@@ -2,11 +2,11 @@
 
 #include "ops/checks.h"
 #include "ops/filter_bank.h"
+#include "ops/find_operator.h"
 #include "ops/wavedec.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
@@ -18,9 +18,7 @@ std::vector<at::Tensor> wavedec(
     int64_t level,
     std::string_view mode,
     int64_t dim) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::wavedec", "")
-                             .typed<decltype(wavedec)>();
+  static const auto op = find_operator<decltype(wavedec)>("signalllm::wavedec");
   return op.call(input, dec_lo, dec_hi, level, mode, dim);
 }
 
@@ -32,9 +30,8 @@ at::Tensor detail::wavedec_backward_input(
     std::string_view mode,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::wavedec_backward_input", "")
-          .typed<decltype(detail::wavedec_backward_input)>();
+      find_operator<decltype(detail::wavedec_backward_input)>(
+          "signalllm::wavedec_backward_input");
   return op.call(grads, dec_lo, dec_hi, std::move(length), mode, dim);
 }
 
@@ -46,9 +43,8 @@ std::tuple<at::Tensor, at::Tensor> detail::wavedec_backward_filters(
     std::string_view mode,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::wavedec_backward_filters", "")
-          .typed<decltype(detail::wavedec_backward_filters)>();
+      find_operator<decltype(detail::wavedec_backward_filters)>(
+          "signalllm::wavedec_backward_filters");
   return op.call(grads, input, dec_lo, dec_hi, mode, dim);
 }
 
@@ -59,10 +55,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> detail::wavedec_backward(
     const at::Tensor& dec_hi,
     std::string_view mode,
     int64_t dim) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::wavedec_backward", "")
-          .typed<decltype(detail::wavedec_backward)>();
+  static const auto op = find_operator<decltype(detail::wavedec_backward)>(
+      "signalllm::wavedec_backward");
   return op.call(grads, input, dec_lo, dec_hi, mode, dim);
 }
 

@@ -1,11 +1,11 @@
 #include "ops/wavedec_out.h"
 
+#include "ops/find_operator.h"
 #include "ops/out_argument.h"
 
 #include <signalllm/ops/wavedec.h>
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 #include <string>
@@ -21,9 +21,8 @@ void call_wavedec_out(
     std::string_view mode,
     int64_t dim,
     at::TensorList out) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::wavedec", "out")
-                             .typed<decltype(call_wavedec_out)>();
+  static const auto op =
+      find_operator<decltype(call_wavedec_out)>("signalllm::wavedec", "out");
   op.call(input, dec_lo, dec_hi, level, mode, dim, out);
 }
 

@@ -2,11 +2,11 @@
 
 #include "ops/checks.h"
 #include "ops/filter_bank.h"
+#include "ops/find_operator.h"
 #include "ops/waverec.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 namespace signalllm::ops {
@@ -17,9 +17,7 @@ at::Tensor waverec(
     const at::Tensor& rec_hi,
     std::string_view mode,
     int64_t dim) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::waverec", "")
-                             .typed<decltype(waverec)>();
+  static const auto op = find_operator<decltype(waverec)>("signalllm::waverec");
   return op.call(coeffs, rec_lo, rec_hi, mode, dim);
 }
 
@@ -31,9 +29,8 @@ std::vector<at::Tensor> detail::waverec_backward_input(
     std::string_view mode,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::waverec_backward_input", "")
-          .typed<decltype(detail::waverec_backward_input)>();
+      find_operator<decltype(detail::waverec_backward_input)>(
+          "signalllm::waverec_backward_input");
   return op.call(grad, rec_lo, rec_hi, lengths, mode, dim);
 }
 
@@ -45,9 +42,8 @@ std::tuple<at::Tensor, at::Tensor> detail::waverec_backward_filters(
     std::string_view mode,
     int64_t dim) {
   static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::waverec_backward_filters", "")
-          .typed<decltype(detail::waverec_backward_filters)>();
+      find_operator<decltype(detail::waverec_backward_filters)>(
+          "signalllm::waverec_backward_filters");
   return op.call(grad, coeffs, rec_lo, rec_hi, mode, dim);
 }
 
@@ -59,10 +55,8 @@ detail::waverec_backward(
     const at::Tensor& rec_hi,
     std::string_view mode,
     int64_t dim) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("signalllm::waverec_backward", "")
-          .typed<decltype(detail::waverec_backward)>();
+  static const auto op = find_operator<decltype(detail::waverec_backward)>(
+      "signalllm::waverec_backward");
   return op.call(grad, coeffs, rec_lo, rec_hi, mode, dim);
 }
 

@@ -1,11 +1,11 @@
 #include "ops/waverec_out.h"
 
+#include "ops/find_operator.h"
 #include "ops/out_argument.h"
 
 #include <signalllm/ops/waverec.h>
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
 #include <string>
@@ -20,9 +20,8 @@ at::Tensor& call_waverec_out(
     std::string_view mode,
     int64_t dim,
     at::Tensor& out) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("signalllm::waverec", "out")
-                             .typed<decltype(call_waverec_out)>();
+  static const auto op =
+      find_operator<decltype(call_waverec_out)>("signalllm::waverec", "out");
   return op.call(coeffs, rec_lo, rec_hi, mode, dim, out);
 }
 
