@@ -4,6 +4,7 @@
 
 #include "nn/squared_relu_linear.h"
 #include "ops/long_product.h"
+#include "ops/metal.h"
 
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
@@ -226,7 +227,7 @@ torch::Tensor SpectralFeedForwardImpl::finish(
   }
   if (options.activation() == Activation::Gelu) {
     hidden = at::gelu(hidden);
-  } else if (hidden.is_mps() || hidden.is_cuda()) {
+  } else if (ops::on_gpu(hidden)) {
     hidden = ops::squared_relu(hidden);
   } else {
     hidden = at::relu(hidden);

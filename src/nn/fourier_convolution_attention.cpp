@@ -9,7 +9,6 @@
 #include "ops/gated_fft_conv.h"
 #include "ops/long_product.h"
 #include "ops/metal.h"
-#include "ops/rms_norm.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
@@ -188,15 +187,12 @@ torch::Tensor FourierConvolutionAttentionImpl::forward(
 torch::Tensor FourierConvolutionAttentionImpl::normalize(
     const torch::Tensor& mixed) const {
   NoAutocast no_autocast; // which would make it float32
-  constexpr double epsilon = 1e-6;
-  // torch's fused norm has no backward kernel for MPS.
-  const auto norm = [&](const torch::Tensor& x) {
-    const bool fused = x.is_cuda() || (x.is_mps() && ops::has_kernels(x));
-    return is_twin() && fused ? ops::rms_norm(x, epsilon)
-        : x.is_mps()          ? ops::composite::rms_norm(x, epsilon)
-                              : at::rms_norm(x, {x.size(-1)}, {}, epsilon);
-  };
-  const auto normal = options.normalize() ? norm(mixed) : mixed;
+  auto normal = mixed;
+  if (options.normalize()) {
+    const bool fused =
+        is_twin() && ops::on_gpu(mixed) && ops::has_kernels(mixed);
+    normal = fused ? ops::rms_norm(mixed, kRmsEpsilon) : rms_norm(mixed);
+  }
   return options.dropout() > 0
       ? at::dropout(normal, options.dropout(), is_training())
       : normal;

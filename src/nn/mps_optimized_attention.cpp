@@ -7,6 +7,7 @@
 #include <signalllm/ops/tree_attention.h>
 
 #include "nn/dense_attention.h"
+#include "nn/rms_norm.h"
 #include "ops/metal.h"
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
@@ -55,7 +56,7 @@ torch::Tensor MPSOptimizedAttentionImpl<WaveletAttentionImpl>::mix(
     return WaveletAttentionImpl::mix(projected);
   }
   const auto filtered = filter->fused(projected);
-  if (!filtered.is_mps() && !filtered.is_cuda()) {
+  if (!ops::on_gpu(filtered)) {
     return attend(filtered);
   }
   // Autocast would make it float32.
@@ -65,7 +66,7 @@ torch::Tensor MPSOptimizedAttentionImpl<WaveletAttentionImpl>::mix(
       options.num_heads(),
       rotary ? std::optional(rotary->options.base()) : std::nullopt,
       /*offset=*/0,
-      options.qk_norm() ? std::optional(1e-6) : std::nullopt);
+      options.qk_norm() ? std::optional(kRmsEpsilon) : std::nullopt);
   return attend_at_once(q, k, v, options).transpose(1, 2).flatten(2);
 }
 

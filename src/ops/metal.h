@@ -12,6 +12,12 @@ namespace signalllm::ops {
 /// composed one by one.
 bool has_kernels(const at::Tensor& x);
 
+/// Whether `x` is on a GPU, where one operator of ours takes the place of
+/// several launches.
+inline bool on_gpu(const at::Tensor& x) {
+  return x.is_cuda() || x.is_mps();
+}
+
 /// For ops/mps, which only libraries for macOS have: `runs` says whether its
 /// kernels do.
 void set_metal(bool (*runs)());
