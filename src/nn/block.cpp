@@ -2,6 +2,8 @@
 
 #include <signalllm/ops/layer_norm.h>
 
+#include "names.h"
+
 #include <ATen/autocast_mode.h>
 #include <c10/core/ScalarType.h>
 
@@ -11,21 +13,21 @@
 
 namespace signalllm {
 
+namespace {
+
+constexpr Name<AttentionKind> kAttentions[] = {
+    {AttentionKind::Wavelet, "wavelet"},
+    {AttentionKind::Frequency, "frequency"},
+};
+
+} // namespace
+
 const char* to_string(AttentionKind kind) {
-  return kind == AttentionKind::Wavelet ? "wavelet" : "frequency";
+  return name_of(kAttentions, kind);
 }
 
 AttentionKind parse_attention_kind(const std::string& name) {
-  for (auto kind : {AttentionKind::Wavelet, AttentionKind::Frequency}) {
-    if (name == to_string(kind)) {
-      return kind;
-    }
-  }
-  TORCH_CHECK(
-      false,
-      "parse_attention_kind: '",
-      name,
-      "' is not an attention, allowed are wavelet and frequency");
+  return parse_name(kAttentions, "parse_attention_kind", "an attention", name);
 }
 
 WaveletTransformerBlockOptions::WaveletTransformerBlockOptions(

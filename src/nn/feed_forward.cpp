@@ -2,6 +2,7 @@
 
 #include <signalllm/ops/squared_relu.h>
 
+#include "names.h"
 #include "nn/squared_relu_linear.h"
 #include "ops/long_product.h"
 #include "ops/metal.h"
@@ -42,53 +43,40 @@ at::Tensor odd_basis(int64_t n, const at::TensorOptions& like) {
 
 } // namespace
 
+namespace {
+
+constexpr Name<SpectralKind> kSpectralKinds[] = {
+    {SpectralKind::None, "none"},
+    {SpectralKind::Channel, "channel"},
+    {SpectralKind::CausalTime, "causal_time"},
+    {SpectralKind::CausalWavelet, "causal_wavelet"},
+};
+
+} // namespace
+
 const char* to_string(SpectralKind kind) {
-  switch (kind) {
-    case SpectralKind::None:
-      return "none";
-    case SpectralKind::Channel:
-      return "channel";
-    case SpectralKind::CausalTime:
-      return "causal_time";
-    case SpectralKind::CausalWavelet:
-      return "causal_wavelet";
-  }
-  TORCH_INTERNAL_ASSERT(false);
+  return name_of(kSpectralKinds, kind);
 }
 
 SpectralKind parse_spectral_kind(const std::string& name) {
-  for (auto kind :
-       {SpectralKind::None,
-        SpectralKind::Channel,
-        SpectralKind::CausalTime,
-        SpectralKind::CausalWavelet}) {
-    if (name == to_string(kind)) {
-      return kind;
-    }
-  }
-  TORCH_CHECK(
-      false,
-      "parse_spectral_kind: '",
-      name,
-      "' is not a kind, allowed are none, channel, causal_time and "
-      "causal_wavelet");
+  return parse_name(kSpectralKinds, "parse_spectral_kind", "a kind", name);
 }
 
+namespace {
+
+constexpr Name<Activation> kActivations[] = {
+    {Activation::Gelu, "gelu"},
+    {Activation::SquaredRelu, "squared_relu"},
+};
+
+} // namespace
+
 const char* to_string(Activation activation) {
-  return activation == Activation::Gelu ? "gelu" : "squared_relu";
+  return name_of(kActivations, activation);
 }
 
 Activation parse_activation(const std::string& name) {
-  for (auto activation : {Activation::Gelu, Activation::SquaredRelu}) {
-    if (name == to_string(activation)) {
-      return activation;
-    }
-  }
-  TORCH_CHECK(
-      false,
-      "parse_activation: '",
-      name,
-      "' is not an activation, allowed are gelu and squared_relu");
+  return parse_name(kActivations, "parse_activation", "an activation", name);
 }
 
 SpectralFeedForwardOptions::SpectralFeedForwardOptions(int64_t dim)

@@ -1,60 +1,43 @@
 #include <signalllm/nn/causal_filter.h>
 
-#include <c10/util/Exception.h>
+#include "names.h"
 
 namespace signalllm {
+namespace {
+
+constexpr Name<FilterKind> kFilters[] = {
+    {FilterKind::None, "none"},
+    {FilterKind::Short, "short"},
+    {FilterKind::Wavelet, "wavelet"},
+};
+
+} // namespace
 
 const char* to_string(FilterKind kind) {
-  switch (kind) {
-    case FilterKind::None:
-      return "none";
-    case FilterKind::Short:
-      return "short";
-    case FilterKind::Wavelet:
-      return "wavelet";
-  }
-  TORCH_INTERNAL_ASSERT(false);
+  return name_of(kFilters, kind);
 }
 
 FilterKind parse_filter_kind(const std::string& name) {
-  for (auto kind : {FilterKind::None, FilterKind::Short, FilterKind::Wavelet}) {
-    if (name == to_string(kind)) {
-      return kind;
-    }
-  }
-  TORCH_CHECK(
-      false,
-      "parse_filter_kind: '",
-      name,
-      "' is not a filter, allowed are none, short and wavelet");
+  return parse_name(kFilters, "parse_filter_kind", "a filter", name);
 }
 
+namespace {
+
+constexpr Name<FilterTraining> kTrainings[] = {
+    {FilterTraining::Fixed, "fixed"},
+    {FilterTraining::Learned, "learned"},
+    {FilterTraining::Lattice, "lattice"},
+};
+
+} // namespace
+
 const char* to_string(FilterTraining training) {
-  switch (training) {
-    case FilterTraining::Fixed:
-      return "fixed";
-    case FilterTraining::Learned:
-      return "learned";
-    case FilterTraining::Lattice:
-      return "lattice";
-  }
-  TORCH_INTERNAL_ASSERT(false);
+  return name_of(kTrainings, training);
 }
 
 FilterTraining parse_filter_training(const std::string& name) {
-  for (auto training :
-       {FilterTraining::Fixed,
-        FilterTraining::Learned,
-        FilterTraining::Lattice}) {
-    if (name == to_string(training)) {
-      return training;
-    }
-  }
-  TORCH_CHECK(
-      false,
-      "parse_filter_training: '",
-      name,
-      "' is not a training of filters, allowed are fixed, learned and lattice");
+  return parse_name(
+      kTrainings, "parse_filter_training", "a training of filters", name);
 }
 
 } // namespace signalllm

@@ -1,5 +1,6 @@
 #include <signalllm/nn/model.h>
 
+#include "names.h"
 #include "text.h"
 
 #include <algorithm>
@@ -7,27 +8,28 @@
 #include <limits>
 #include <locale>
 #include <sstream>
+#include <type_traits>
 
 namespace signalllm {
 
 SignalLLMOptions::SignalLLMOptions(int64_t vocab_size)
     : vocab_size_(vocab_size) {}
 
+namespace {
+
+constexpr Name<EmbeddingKind> kEmbeddings[] = {
+    {EmbeddingKind::Spectral, "spectral"},
+    {EmbeddingKind::Hybrid, "hybrid"},
+};
+
+} // namespace
+
 const char* to_string(EmbeddingKind kind) {
-  return kind == EmbeddingKind::Spectral ? "spectral" : "hybrid";
+  return name_of(kEmbeddings, kind);
 }
 
 EmbeddingKind parse_embedding_kind(const std::string& name) {
-  for (auto kind : {EmbeddingKind::Spectral, EmbeddingKind::Hybrid}) {
-    if (name == to_string(kind)) {
-      return kind;
-    }
-  }
-  TORCH_CHECK(
-      false,
-      "parse_embedding_kind: '",
-      name,
-      "' is not an embedding, allowed are spectral and hybrid");
+  return parse_name(kEmbeddings, "parse_embedding_kind", "an embedding", name);
 }
 
 namespace {
@@ -94,22 +96,8 @@ std::string text(bool value) {
 std::string text(const std::string& value) {
   return value;
 }
-std::string text(FilterKind value) {
-  return to_string(value);
-}
-std::string text(FilterTraining value) {
-  return to_string(value);
-}
-std::string text(AttentionKind value) {
-  return to_string(value);
-}
-std::string text(EmbeddingKind value) {
-  return to_string(value);
-}
-std::string text(SpectralKind value) {
-  return to_string(value);
-}
-std::string text(Activation value) {
+template <typename Kind, std::enable_if_t<std::is_enum_v<Kind>, int> = 0>
+std::string text(Kind value) {
   return to_string(value);
 }
 
