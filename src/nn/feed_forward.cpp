@@ -3,6 +3,7 @@
 #include <signalllm/ops/squared_relu.h>
 
 #include "names.h"
+#include "nn/projection.h"
 #include "nn/squared_relu_linear.h"
 #include "ops/long_product.h"
 #include "ops/metal.h"
@@ -104,16 +105,10 @@ SpectralFeedForwardImpl::SpectralFeedForwardImpl(
 }
 
 void SpectralFeedForwardImpl::reset() {
-  in_proj = register_module(
-      "in_proj",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(options.dim(), options.hidden())
-              .bias(false)));
-  out_proj = register_module(
-      "out_proj",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(options.hidden(), options.dim())
-              .bias(false)));
+  in_proj =
+      register_module("in_proj", projection(options.dim(), options.hidden()));
+  out_proj =
+      register_module("out_proj", projection(options.hidden(), options.dim()));
   if (options.kind() == SpectralKind::Channel) {
     gain = register_parameter("gain", torch::empty({options.hidden() / 2 + 1}));
   } else if (options.kind() != SpectralKind::None) {

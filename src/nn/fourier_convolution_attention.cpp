@@ -4,6 +4,7 @@
 #include <signalllm/ops/rms_norm.h>
 
 #include "nn/fourier_waves.h"
+#include "nn/projection.h"
 #include "nn/rms_norm.h"
 #include "ops/fft_conv.h"
 #include "ops/gated_fft_conv.h"
@@ -81,14 +82,8 @@ FourierConvolutionAttentionImpl::FourierConvolutionAttentionImpl(
 
 void FourierConvolutionAttentionImpl::reset() {
   auto inner = options.width();
-  in_proj = register_module(
-      "in_proj",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(options.dim(), 3 * inner).bias(false)));
-  out_proj = register_module(
-      "out_proj",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(inner, options.dim()).bias(false)));
+  in_proj = register_module("in_proj", projection(options.dim(), 3 * inner));
+  out_proj = register_module("out_proj", projection(inner, options.dim()));
   filter = register_module(
       "filter",
       CausalFilter(CausalFilterOptions(3 * inner)

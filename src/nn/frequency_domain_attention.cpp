@@ -1,6 +1,7 @@
 #include <signalllm/nn/frequency_domain_attention.h>
 
 #include "nn/dense_attention.h"
+#include "nn/projection.h"
 #include "ops/long_product.h"
 
 #include <signalllm/ops/fft_conv.h>
@@ -50,14 +51,8 @@ FrequencyDomainAttentionImpl::FrequencyDomainAttentionImpl(
 
 void FrequencyDomainAttentionImpl::reset() {
   const auto inner = options.width();
-  in_proj = register_module(
-      "in_proj",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(options.dim(), 3 * inner).bias(false)));
-  out_proj = register_module(
-      "out_proj",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(inner, options.dim()).bias(false)));
+  in_proj = register_module("in_proj", projection(options.dim(), 3 * inner));
+  out_proj = register_module("out_proj", projection(inner, options.dim()));
   response = register_parameter(
       "response", torch::empty({2, options.taps() / 2 + 1, 2 * inner}));
   if (options.rotary()) {

@@ -1,5 +1,6 @@
 #include <signalllm/nn/wavelet_attention.h>
 
+#include "nn/projection.h"
 #include "ops/long_product.h"
 
 #include <signalllm/wavelet.h>
@@ -76,14 +77,8 @@ WaveletAttentionImpl::WaveletAttentionImpl(
 
 void WaveletAttentionImpl::reset() {
   auto inner = options.width();
-  in_proj = register_module(
-      "in_proj",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(options.dim(), 3 * inner).bias(false)));
-  out_proj = register_module(
-      "out_proj",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(inner, options.dim()).bias(false)));
+  in_proj = register_module("in_proj", projection(options.dim(), 3 * inner));
+  out_proj = register_module("out_proj", projection(inner, options.dim()));
   filter = register_module(
       "filter",
       CausalFilter(CausalFilterOptions(3 * inner)
