@@ -1,8 +1,8 @@
 #pragma once
 
 #include "cuda_cases.h"
-#include "ops/cuda/causal.h"
-#include "ops/cuda/causal_stream.cuh"
+#include "ops/cuda/causal/causal.h"
+#include "ops/cuda/causal/causal_stream.cuh"
 
 #include <cmath>
 #include <random>

@@ -1,9 +1,9 @@
 // The kernels' index code on the host: the text that a GPU thread runs, thread
 // after thread and barrier by barrier, against the composite operators.
 
-#include "ops/cuda/analysis.cuh"
-#include "ops/cuda/fft.cuh"
-#include "ops/cuda/synthesis.cuh"
+#include "ops/cuda/bank/analysis.cuh"
+#include "ops/cuda/bank/synthesis.cuh"
+#include "ops/cuda/convolution/fft.cuh"
 #include "ops/wavedec.h"
 #include "support.h"
 

@@ -1,7 +1,7 @@
 // The index code of the kernels of `tree_attention` on the host: what a block
 // reads against what the definition lets its queries see.
 
-#include "ops/cuda/tree_groups.cuh"
+#include "ops/cuda/attention/tree_groups.cuh"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
 // The kernels that do a whole transform in one pass, on the host: the text that
 // a GPU thread runs, against the composite operators.
 
-#include "ops/cuda/short_plan.h"
-#include "ops/cuda/stream_plan.h"
+#include "ops/cuda/bank/short_plan.h"
+#include "ops/cuda/bank/stream_plan.h"
 #include "ops/wavedec.h"
 #include "ops/waverec.h"
 #include "support.h"

@@ -1,5 +1,5 @@
-#include "attention_heads.h"
-#include "transform.h"
+#include "attention/attention_heads.h"
+#include "bank/transform.h"
 
 #include "ops/attention_heads.h"
 

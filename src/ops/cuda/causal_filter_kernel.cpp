@@ -1,5 +1,5 @@
-#include "causal_filter.h"
-#include "transform.h"
+#include "bank/transform.h"
+#include "causal/causal_filter.h"
 
 #include "ops/causal_filter.h"
 

@@ -1,4 +1,4 @@
-#include "causal_run.h"
+#include "causal/causal_run.h"
 
 #include "ops/causal_wavedec.h"
 

@@ -1,6 +1,6 @@
-#include "fft_conv.h"
-#include "fft_long_convolution.h"
-#include "transform.h"
+#include "bank/transform.h"
+#include "convolution/fft_conv.h"
+#include "convolution/fft_long_convolution.h"
 
 #include "ops/gated_fft_conv.h"
 

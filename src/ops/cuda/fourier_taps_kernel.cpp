@@ -1,5 +1,5 @@
-#include "fourier_taps.h"
-#include "transform.h"
+#include "bank/transform.h"
+#include "convolution/fourier_taps.h"
 
 #include "ops/fourier_taps.h"
 

@@ -3,9 +3,9 @@
 // The border between the kernels (.cu, which know no ATen) and their
 // registration (.cpp): plain parameter blocks, dtypes as numbers, a stream.
 
-#include "analysis.cuh"
+#include "bank/analysis.cuh"
+#include "bank/synthesis.cuh"
 #include "dtype.h"
-#include "synthesis.cuh"
 
 #include <cuda_runtime_api.h>
 

@@ -1,5 +1,5 @@
-#include "layer_norm.h"
-#include "transform.h"
+#include "bank/transform.h"
+#include "pointwise/layer_norm.h"
 
 #include "ops/layer_norm.h"
 

@@ -1,6 +1,6 @@
 // By the kernels of layer_norm.cu.
-#include "layer_norm.h"
-#include "transform.h"
+#include "bank/transform.h"
+#include "pointwise/layer_norm.h"
 
 #include "ops/rms_norm.h"
 

@@ -1,5 +1,5 @@
-#include "squared_relu.h"
-#include "transform.h"
+#include "bank/transform.h"
+#include "pointwise/squared_relu.h"
 
 #include "ops/squared_relu.h"
 

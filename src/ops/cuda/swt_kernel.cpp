@@ -1,5 +1,5 @@
-#include "causal_run.h"
-#include "correlate.h"
+#include "bank/correlate.h"
+#include "causal/causal_run.h"
 
 #include "ops/swt.h"
 

@@ -1,5 +1,5 @@
-#include "transform.h"
-#include "tree_attention.h"
+#include "attention/tree_attention.h"
+#include "bank/transform.h"
 
 #include "ops/tree_attention.h"
 

@@ -1,6 +1,6 @@
-#include "transform.h"
+#include "bank/transform.h"
 
-#include "correlate.h"
+#include "bank/correlate.h"
 
 #include "ops/waverec.h"
 

@@ -1,6 +1,6 @@
 #include "fft_long_convolution.h"
 #include "fft_long.h"
-#include "transform.h"
+#include "ops/cuda/bank/transform.h"
 
 #include <ATen/Functions.h>
 #include <c10/cuda/CUDAException.h>

@@ -9,7 +9,7 @@
 // some chunks early, without storing, until its states are whole.
 
 #include "causal_kind.h"
-#include "tile_block.cuh"
+#include "ops/cuda/bank/tile_block.cuh"
 
 #include <type_traits>
 

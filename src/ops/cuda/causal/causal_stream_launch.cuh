@@ -4,7 +4,7 @@
 // before each.
 
 #include "causal_stream.cuh"
-#include "dtype.h"
+#include "ops/cuda/dtype.h"
 
 #include <cuda_runtime_api.h>
 

@@ -22,7 +22,7 @@
 // first pass of a long transform, of radix 16, leaves 16 plain ones of n / 16
 // (fft_long.cu).
 
-#include "vector.cuh"
+#include "ops/cuda/vector.cuh"
 
 #include <cmath>
 

@@ -2,7 +2,7 @@
 
 #include "tile_block.cuh"
 
-#include "launch.h"
+#include "ops/cuda/launch.h"
 
 namespace signalllm::cuda {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "launch.h"
+#include "ops/cuda/launch.h"
 
 namespace signalllm::cuda {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "vector.cuh"
+#include "ops/cuda/vector.cuh"
 
 namespace signalllm::cuda {
 

@@ -1,5 +1,5 @@
 #include "causal_run.h"
-#include "correlate.h"
+#include "ops/cuda/bank/correlate.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>

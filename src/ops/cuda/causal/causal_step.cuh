@@ -7,7 +7,7 @@
 // rows of its channels, a thread one row after the other.
 
 #include "causal_kind.h"
-#include "tile_block.cuh"
+#include "ops/cuda/bank/tile_block.cuh"
 
 namespace signalllm::cuda {
 

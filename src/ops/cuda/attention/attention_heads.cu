@@ -6,7 +6,7 @@
 // r (g - x mean(g x) r^2).
 
 #include "attention_heads.h"
-#include "vector.cuh"
+#include "ops/cuda/vector.cuh"
 
 namespace signalllm::cuda {
 namespace {

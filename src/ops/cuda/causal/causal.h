@@ -2,7 +2,7 @@
 
 #include "causal_step.cuh"
 #include "causal_stream.cuh"
-#include "launch.h"
+#include "ops/cuda/launch.h"
 
 namespace signalllm::cuda {
 

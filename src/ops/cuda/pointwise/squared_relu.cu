@@ -1,8 +1,8 @@
 // A thread has four times 16 bytes, a block's width apart; values beyond the
 // last whole 16 bytes, or all where memory is not aligned to them, one by one.
 
+#include "ops/cuda/vector.cuh"
 #include "squared_relu.h"
-#include "vector.cuh"
 
 namespace signalllm::cuda {
 namespace {

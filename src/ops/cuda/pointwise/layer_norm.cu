@@ -5,7 +5,7 @@
 // take away, weight and bias.
 
 #include "layer_norm.h"
-#include "vector.cuh"
+#include "ops/cuda/vector.cuh"
 
 namespace signalllm::cuda {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dtype.h"
+#include "ops/cuda/dtype.h"
 #include "short_plan.h"
 
 #include <cuda_runtime_api.h>

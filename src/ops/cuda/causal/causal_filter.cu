@@ -6,7 +6,7 @@
 // k, so that both come from one window over g.
 
 #include "causal_filter.h"
-#include "vector.cuh"
+#include "ops/cuda/vector.cuh"
 
 namespace signalllm::cuda {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "causal.h"
 #include "causal_stream_pick.h"
-#include "tile_launch.cuh"
+#include "ops/cuda/bank/tile_launch.cuh"
 
 namespace signalllm::cuda {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "causal.h"
-#include "transform.h"
+#include "ops/cuda/bank/transform.h"
 
 #include <ATen/core/Tensor.h>
 

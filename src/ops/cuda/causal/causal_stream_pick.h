@@ -1,7 +1,7 @@
 #pragma once
 
 #include "causal_stream_block.cuh"
-#include "dtype.h"
+#include "ops/cuda/dtype.h"
 
 #include <cuda_runtime_api.h>
 
