@@ -3,6 +3,7 @@
 
 #include "ops/cuda/bank/analysis.cuh"
 #include "ops/cuda/bank/synthesis.cuh"
+#include "ops/cuda/bank/tile_kernel.h"
 #include "ops/cuda/convolution/fft.cuh"
 #include "ops/wavedec.h"
 #include "support.h"
@@ -151,6 +152,43 @@ TEST(CudaTile, AnalysisAndItsTransposeMatchTheCompositeOperators) {
     }
   }
   EXPECT_GT(planned, 50);
+}
+
+/// The largest bank that a device takes, with its tables and rows.
+template <class T, int V, bool PerChannel>
+void expect_room(const Device& device, int channels) {
+  const Bank bank{Border::symmetric, most_taps(device) / 2 * 2, 1};
+  const int taps = bank.taps, n = 5 * taps;
+  const int lengths[] = {n, (n + taps - 1) / 2};
+  AnalysisParams a;
+  SynthesisParams s;
+  a.bank = s.bank = bank;
+  a.filters.taps = s.filters.taps = taps;
+  const auto type = sizeof(T) == 8 ? Dtype::float64 : Dtype::float32;
+  const auto kernel = choose_kernel(
+      type, V > 1, PerChannel, false, taps, 2, n, channels, a.shape);
+  const auto limits = tile_limits(kernel, taps, device, a.shape);
+  s.shape = a.shape;
+  EXPECT_GE(a.shape.channel_tiles * a.shape.lanes * kernel.width(), channels);
+  ASSERT_TRUE(plan_analysis(bank, lengths, 1, limits, a.plan));
+  ASSERT_TRUE(plan_synthesis(bank, lengths, 1, limits, s.plan));
+  using Analysis = AnalysisTile<T, V, 8, 0, PerChannel>;
+  using Synthesis = SynthesisTile<T, V, 8, 0, PerChannel>;
+  EXPECT_LE(Analysis::shared_bytes(a), device.shared_bytes);
+  EXPECT_LE(Synthesis::shared_bytes(s), device.shared_bytes);
+}
+
+TEST(CudaTile, LongFiltersFitInTheSharedMemoryOfEveryDevice) {
+  for (const int kilobytes : {99, 163, 227}) {
+    const Device device{64, kilobytes * 1024};
+    for (const int channels : {8, 64, 256}) {
+      SCOPED_TRACE(std::to_string(kilobytes) + ", " + std::to_string(channels));
+      expect_room<float, 1, false>(device, channels);
+      expect_room<float, 4, true>(device, channels);
+      expect_room<double, 2, false>(device, channels);
+      expect_room<double, 2, true>(device, channels);
+    }
+  }
 }
 
 template <int Log, bool Plain = false, int Pass = 0>

@@ -40,10 +40,10 @@ std::vector<at::Tensor> wavedec(
   if (plan.levels() == 0) {
     return {input.clone()};
   }
-  if (!indexable(plan.signal)) {
+  const c10::cuda::CUDAGuard guard(input.device());
+  if (!takes(plan.signal, plan.taps)) {
     return ops::composite::wavedec(input, dec_lo, dec_hi, level, mode, dim);
   }
-  const c10::cuda::CUDAGuard guard(input.device());
   const auto levels = plan.levels();
   std::vector<at::Tensor> details, out(levels + 1);
   for (int64_t l = 1; l <= levels; ++l) {
@@ -78,11 +78,11 @@ at::Tensor wavedec_backward_input(
   if (plan.levels() == 0) {
     return grads[0].clone();
   }
-  if (!indexable(plan.signal)) {
+  const c10::cuda::CUDAGuard guard(grads[0].device());
+  if (!takes(plan.signal, plan.taps)) {
     return ops::composite::wavedec_backward_input(
         grads, dec_lo, dec_hi, n, mode, dim);
   }
-  const c10::cuda::CUDAGuard guard(grads[0].device());
   auto out = empty_like(grads[0], plan.signal.sizes);
   const FilterPair filters(
       dec_lo, dec_hi, ops::accumulate_type(out.scalar_type()), true);
@@ -107,11 +107,12 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters(
   const auto n = input.size(dim);
   const auto plan = ops::plan_coefficients(
       "wavedec_backward_filters", grads, dec_lo, dec_hi, n, mode, dim);
-  if (plan.levels() == 0 || !indexable(plan.signal) || input.numel() == 0) {
+  const c10::cuda::CUDAGuard guard(input.device());
+  if (plan.levels() == 0 || !takes(plan.signal, plan.taps) ||
+      input.numel() == 0) {
     return ops::composite::wavedec_backward_filters(
         grads, input, dec_lo, dec_hi, mode, dim);
   }
-  const c10::cuda::CUDAGuard guard(input.device());
   const auto& s = plan.signal;
   const auto bank = bank_of(plan);
   const auto sum = ops::accumulate_type(input.scalar_type());

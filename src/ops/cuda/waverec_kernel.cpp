@@ -41,10 +41,10 @@ at::Tensor waverec(
   if (plan.levels() == 0) {
     return coeffs[0].clone();
   }
-  if (!indexable(plan.signal)) {
+  const c10::cuda::CUDAGuard guard(coeffs[0].device());
+  if (!takes(plan.signal, plan.taps)) {
     return ops::composite::waverec(coeffs, rec_lo, rec_hi, mode, dim);
   }
-  const c10::cuda::CUDAGuard guard(coeffs[0].device());
   auto out = empty_like(coeffs[0], plan.signal.sizes);
   const FilterPair filters(
       rec_lo, rec_hi, ops::accumulate_type(out.scalar_type()), false);
@@ -72,11 +72,11 @@ std::vector<at::Tensor> waverec_backward_input(
   if (plan.levels() == 0) {
     return {grad.clone()};
   }
-  if (!indexable(plan.signal)) {
+  const c10::cuda::CUDAGuard guard(grad.device());
+  if (!takes(plan.signal, plan.taps)) {
     return ops::composite::waverec_backward_input(
         grad, rec_lo, rec_hi, lengths, mode, dim);
   }
-  const c10::cuda::CUDAGuard guard(grad.device());
   const auto levels = plan.levels();
   std::vector<at::Tensor> details, out(levels + 1);
   for (int64_t l = 1; l <= levels; ++l) {
@@ -106,11 +106,12 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters(
     int64_t dim) {
   const auto plan = ops::plan_waverec(
       "waverec_backward_filters", coeffs, rec_lo, rec_hi, mode, dim);
-  if (plan.levels() == 0 || !indexable(plan.signal) || grad.numel() == 0) {
+  const c10::cuda::CUDAGuard guard(grad.device());
+  if (plan.levels() == 0 || !takes(plan.signal, plan.taps) ||
+      grad.numel() == 0) {
     return ops::composite::waverec_backward_filters(
         grad, coeffs, rec_lo, rec_hi, mode, dim);
   }
-  const c10::cuda::CUDAGuard guard(grad.device());
   const auto& s = plan.signal;
   const auto bank = bank_of(plan);
   const auto sum = ops::accumulate_type(grad.scalar_type());

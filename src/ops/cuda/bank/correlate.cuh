@@ -2,7 +2,9 @@
 
 #include "tile_block.cuh"
 
-#include "ops/cuda/launch.h"
+#include "ops/cuda/dtype.h"
+
+#include <cuda_runtime_api.h>
 
 namespace signalllm::cuda {
 

@@ -10,6 +10,7 @@ namespace {
 constexpr int kBlocksWanted = 2;
 constexpr int kLeastRows = 16;
 constexpr int kMostRows = 128;
+/// Two blocks share a multiprocessor.
 constexpr int kSharedBytes = 100 * 1024;
 
 bool begin(const TransformCase& c, ShortShape& p) {
@@ -33,7 +34,8 @@ bool begin(const TransformCase& c, ShortShape& p) {
 /// Rows of the signal for a tile: few enough that the device is busy.
 int tile_rows(const TransformCase& c, const ShortShape& p, int least) {
   const int64_t blocks = static_cast<int64_t>(kBlocksWanted) *
-      c.multiprocessors / std::max<int64_t>(c.batch * p.channel_tiles, 1);
+      c.device.multiprocessors /
+      std::max<int64_t>(c.batch * p.channel_tiles, 1);
   const int64_t rows = c.length[0] / std::max<int64_t>(blocks, 1);
   int tile = std::max(kLeastRows, 1 << c.levels);
   while (tile < least || (tile < rows && tile < kMostRows)) {
@@ -42,8 +44,9 @@ int tile_rows(const TransformCase& c, const ShortShape& p, int least) {
   return tile;
 }
 
-bool fits(const ShortShape& p) {
-  return p.shared_bytes() <= kSharedBytes && p.tiles < 65536;
+bool fits(const TransformCase& c, const ShortShape& p) {
+  return p.shared_bytes() <= std::min(kSharedBytes, c.device.shared_bytes) &&
+      p.tiles < 65536;
 }
 
 } // namespace
@@ -63,7 +66,7 @@ bool plan_short(const TransformCase& c, ShortAnalysisParams& p) {
   }
   p.odd_room = rows[0];
   p.rows = rows[0] + rows[1];
-  return fits(p);
+  return fits(c, p);
 }
 
 bool plan_short(const TransformCase& c, ShortSynthesisParams& p) {
@@ -87,7 +90,7 @@ bool plan_short(const TransformCase& c, ShortSynthesisParams& p) {
   p.odd_room = p.even_room + rows[0];
   p.aside = p.odd_room + rows[1];
   p.rows = p.aside + (p.folds ? 4 * F : 0);
-  return fits(p);
+  return fits(c, p);
 }
 
 } // namespace signalllm::cuda

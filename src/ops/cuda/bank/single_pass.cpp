@@ -3,7 +3,6 @@
 #include "short.h"
 #include "stream.h"
 
-#include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDAException.h>
 
 #include <algorithm>
@@ -53,7 +52,7 @@ bool choose(
       static_cast<int>(levels),
       signal.batch,
       static_cast<int>(signal.inner),
-      at::cuda::getCurrentDeviceProperties()->multiProcessorCount,
+      current_device(),
       type != at::kFloat};
   const auto run = [&](auto params) {
     const bool planned = [&] {

@@ -54,7 +54,7 @@ bool cut(const TransformCase& c, StreamShape& p) {
     const int64_t columns = std::max<int64_t>(c.batch * p.columns, 1);
     const int64_t fill =
         static_cast<int64_t>(c.half ? kThreadsWantedHalf : kThreadsWanted) *
-        c.multiprocessors;
+        c.device.multiprocessors;
     const auto wanted =
         static_cast<int>(std::clamp<int64_t>(fill / columns - 2, 1, inner));
     p.steps = up(std::max(ceil_divide(inner, wanted), kLeastSteps * unit));

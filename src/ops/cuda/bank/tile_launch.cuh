@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ops/cuda/launch.h"
+#include "tile_kernel.h"
 
 namespace signalllm::cuda {
 

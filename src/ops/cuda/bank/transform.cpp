@@ -96,7 +96,8 @@ struct Setting {
         lengths[begin],
         signal.inner,
         params.shape);
-    const auto limits = tile_limits(kernel, params.shape, bank.taps);
+    const auto limits =
+        tile_limits(kernel, bank.taps, current_device(), params.shape);
     int levels = static_cast<int>(std::min<int64_t>(end - begin, kMaxLevels));
     for (; levels > 0; --levels) {
       const int64_t from = keep_end ? end - levels : begin;
@@ -146,6 +147,11 @@ cudaStream_t current_stream() {
   return at::cuda::getCurrentCUDAStream().stream();
 }
 
+Device current_device() {
+  const auto* p = at::cuda::getCurrentDeviceProperties();
+  return {p->multiProcessorCount, static_cast<int>(p->sharedMemPerBlockOptin)};
+}
+
 namespace {
 
 at::Tensor ready(const at::Tensor& filter, at::ScalarType type) {
@@ -172,6 +178,10 @@ FilterPair::FilterPair(
 bool indexable(const ops::Signal& s) {
   constexpr int64_t most = std::numeric_limits<int>::max() / 4;
   return s.length < most && s.inner < most;
+}
+
+bool takes(const ops::Signal& s, int64_t taps) {
+  return indexable(s) && taps <= most_taps(current_device());
 }
 
 void analyse(

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ops/cuda/launch.h"
+#include "tile_kernel.h"
 
 #include "ops/signal.h"
 
@@ -13,6 +13,7 @@ namespace signalllm::cuda {
 
 Dtype dtype_of(at::ScalarType type);
 cudaStream_t current_stream();
+Device current_device();
 
 /// Contiguous and not initialised, like `like` but for its sizes; not through
 /// the dispatcher, whose share of a call shows for small signals.
@@ -32,6 +33,8 @@ struct FilterPair {
 
 /// Sizes that the kernels' indices hold.
 bool indexable(const ops::Signal& signal);
+/// And filters that fit in shared memory.
+bool takes(const ops::Signal& signal, int64_t taps);
 
 /// Analysis of `input` [batch, lengths[0], inner] (contiguous, `type` or the
 /// accumulate type) into details[l - 1] for level l and `approximation`, whose

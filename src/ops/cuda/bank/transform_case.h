@@ -2,6 +2,8 @@
 
 #include "tile_plan.h"
 
+#include "ops/cuda/device.h"
+
 namespace signalllm::cuda {
 
 /// What decides which kernel makes a transform, and how it is cut.
@@ -11,7 +13,7 @@ struct TransformCase {
   int levels = 1;
   int64_t batch = 1;
   int channels = 1;
-  int multiprocessors = 132;
+  Device device = {};
   bool half = false; // two-byte values
 };
 

@@ -2,7 +2,7 @@
 
 #include "causal_step.cuh"
 #include "causal_stream.cuh"
-#include "ops/cuda/launch.h"
+#include "ops/cuda/bank/tile_kernel.h"
 
 namespace signalllm::cuda {
 

@@ -1,6 +1,10 @@
 #pragma once
 
-#include "ops/cuda/launch.h"
+#include "ops/cuda/dtype.h"
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
 
 namespace signalllm::cuda {
 

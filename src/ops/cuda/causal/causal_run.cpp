@@ -50,12 +50,12 @@ int CausalRun::plan(
   p.channels = static_cast<int>(signal.inner);
   p.batch = static_cast<int>(signal.batch);
   p.scale = static_cast<float>(scale);
-  const auto* device = at::cuda::getCurrentDeviceProperties();
+  const auto device = current_device();
   return plan_causal_stream(
       dilations.data(),
       total(),
-      device->multiProcessorCount,
-      static_cast<int>(device->sharedMemPerBlockOptin),
+      device.multiprocessors,
+      device.shared_bytes,
       p);
 }
 

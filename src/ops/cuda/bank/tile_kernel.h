@@ -3,9 +3,11 @@
 // The border between the kernels (.cu, which know no ATen) and their
 // registration (.cpp): plain parameter blocks, dtypes as numbers, a stream.
 
-#include "bank/analysis.cuh"
-#include "bank/synthesis.cuh"
-#include "dtype.h"
+#include "analysis.cuh"
+#include "synthesis.cuh"
+
+#include "ops/cuda/device.h"
+#include "ops/cuda/dtype.h"
 
 #include <cuda_runtime_api.h>
 
@@ -48,8 +50,16 @@ TileKernel choose_kernel(
     int64_t channels,
     Shape& shape);
 
-/// Rows of a sweep, rows that fit, tiles wanted.
-TileLimits tile_limits(const TileKernel& kernel, const Shape& shape, int taps);
+/// Filters up to this length fit beside their tables, whatever the dtype.
+int most_taps(const Device& device);
+
+/// Rows of a sweep, rows that fit, tiles wanted. Where long filters leave no
+/// room, fewer channels share a tile.
+TileLimits tile_limits(
+    const TileKernel& kernel,
+    int taps,
+    const Device& device,
+    Shape& shape);
 
 cudaError_t
 launch(const AnalysisParams& params, const TileKernel& kernel, cudaStream_t s);
