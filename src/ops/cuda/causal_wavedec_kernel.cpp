@@ -94,8 +94,8 @@ at::Tensor causal_wavedec_backward_filter(
     const at::Tensor& input,
     const at::Tensor& lo,
     int64_t dim) {
-  const auto s =
-      ops::check_causal_grads("causal_wavedec_backward_filter", grads, lo, dim);
+  const auto s = ops::check_causal_wavedec_backward(
+      "causal_wavedec_backward_filter", grads, input, lo, dim);
   if (grads.size() == 1 || !takes_causal(s)) {
     return ops::composite::causal_wavedec_backward_filter(
         grads, input, lo, dim);
@@ -108,8 +108,8 @@ std::tuple<at::Tensor, at::Tensor> causal_wavedec_backward(
     const at::Tensor& input,
     const at::Tensor& lo,
     int64_t dim) {
-  const auto s =
-      ops::check_causal_grads("causal_wavedec_backward", grads, lo, dim);
+  const auto s = ops::check_causal_wavedec_backward(
+      "causal_wavedec_backward", grads, input, lo, dim);
   if (grads.size() == 1 || !takes_causal(s)) {
     return {
         ops::composite::causal_wavedec_backward_input(grads, lo, dim),

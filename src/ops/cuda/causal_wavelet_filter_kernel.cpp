@@ -114,8 +114,14 @@ causal_wavelet_filter_backward_filters(
     const at::Tensor& hi,
     const at::Tensor& weight,
     int64_t dim) {
-  const auto s = ops::check_causal_wavelet_filter(
-      "causal_wavelet_filter_backward_filters", input, lo, hi, weight, dim);
+  const auto s = ops::check_causal_wavelet_filter_backward(
+      "causal_wavelet_filter_backward_filters",
+      grad,
+      input,
+      lo,
+      hi,
+      weight,
+      dim);
   if (weight.size(1) == 2 || !takes_causal(s)) {
     return ops::composite::causal_wavelet_filter_backward_filters(
         grad, input, lo, hi, weight, dim);
@@ -133,8 +139,8 @@ causal_wavelet_filter_backward(
     const at::Tensor& hi,
     const at::Tensor& weight,
     int64_t dim) {
-  const auto s = ops::check_causal_wavelet_filter(
-      "causal_wavelet_filter_backward", input, lo, hi, weight, dim);
+  const auto s = ops::check_causal_wavelet_filter_backward(
+      "causal_wavelet_filter_backward", grad, input, lo, hi, weight, dim);
   if (weight.size(1) == 2 || !takes_causal(s)) {
     auto [a, b, c] = ops::composite::causal_wavelet_filter_backward_filters(
         grad, input, lo, hi, weight, dim);

@@ -104,9 +104,8 @@ std::tuple<at::Tensor, at::Tensor> wavedec_backward_filters(
     const at::Tensor& dec_hi,
     std::string_view mode,
     int64_t dim) {
-  const auto n = input.size(dim);
-  const auto plan = ops::plan_coefficients(
-      "wavedec_backward_filters", grads, dec_lo, dec_hi, n, mode, dim);
+  const auto plan = ops::plan_wavedec_backward_filters(
+      "wavedec_backward_filters", grads, input, dec_lo, dec_hi, mode, dim);
   const c10::cuda::CUDAGuard guard(input.device());
   if (plan.levels() == 0 || !takes(plan.signal, plan.taps) ||
       input.numel() == 0) {

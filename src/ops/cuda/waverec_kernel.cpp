@@ -104,8 +104,8 @@ std::tuple<at::Tensor, at::Tensor> waverec_backward_filters(
     const at::Tensor& rec_hi,
     std::string_view mode,
     int64_t dim) {
-  const auto plan = ops::plan_waverec(
-      "waverec_backward_filters", coeffs, rec_lo, rec_hi, mode, dim);
+  const auto plan = ops::plan_waverec_backward_filters(
+      "waverec_backward_filters", grad, coeffs, rec_lo, rec_hi, mode, dim);
   const c10::cuda::CUDAGuard guard(grad.device());
   if (plan.levels() == 0 || !takes(plan.signal, plan.taps) ||
       grad.numel() == 0) {
