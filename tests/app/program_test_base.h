@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 namespace signalllm {
 
 /// A test that starts the program on a small text in a folder of its own.
@@ -31,6 +34,17 @@ class ProgramTest : public testing::Test {
   void TearDown() override {
     if (!draws_) {
       ::unsetenv("SIGNALLLM_PYTHON");
+    }
+  }
+
+  /// Waits until it holds: minutes, where the machine has other work.
+  template <class Holds>
+  static void wait_until(Holds holds) {
+    using Clock = std::chrono::steady_clock;
+    const auto end = Clock::now() + std::chrono::minutes(10);
+    while (!holds()) {
+      ASSERT_LT(Clock::now(), end);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }
 

@@ -6,13 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <map>
 #include <sstream>
-#include <thread>
 
 namespace signalllm {
 namespace {
@@ -191,9 +189,7 @@ TEST_F(AppResume, ARunKilledBeforeItsFirstCheckpointStartsAgain) {
     auto words = with(killed, "1000000");
     words.insert(words.end(), {"--checkpoint-every", "0", "--tensorboard"});
     const auto child = program_.start(words);
-    for (int i = 0; i < 600 && folder_.read("killed/log.jsonl").empty(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
+    wait_until([&] { return !folder_.read("killed/log.jsonl").empty(); });
     ::kill(child, SIGKILL);
     EXPECT_EQ(program_.finish(child).code, -1);
     const auto again = resume
@@ -222,9 +218,7 @@ TEST_F(AppResume, ASignalLeavesACheckpoint) {
          "1000000",
          "--report-every",
          "1"}));
-    for (int i = 0; i < 600 && folder_.read(name + "/log.jsonl").empty(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
+    wait_until([&] { return !folder_.read(name + "/log.jsonl").empty(); });
     ::kill(child, signal);
     const auto stopped = program_.finish(child);
     EXPECT_EQ(stopped.code, 128 + signal);
