@@ -109,7 +109,8 @@ BasisFunction BasisFunction::any(const BasisLimits& limits, Random& random) {
   const auto up_to = [&](int64_t most) {
     return std::uniform_int_distribution<int64_t>(1, most)(random);
   };
-  const auto levels = up_to(limits.levels), stages = up_to(limits.stages);
+  const auto levels = limits.hold_levels ? limits.levels : up_to(limits.levels);
+  const auto stages = up_to(limits.stages);
   std::uniform_real_distribution<double> angle(
       -std::numbers::pi, std::numbers::pi);
   Angles angles(
@@ -118,7 +119,7 @@ BasisFunction BasisFunction::any(const BasisLimits& limits, Random& random) {
   for (auto& level : angles) {
     std::generate(level.begin(), level.end(), [&] { return angle(random); });
   }
-  uint32_t places = 0;
+  uint32_t places = limits.hold_places ? limits.places : 0;
   while (places == 0) {
     places = static_cast<uint32_t>(random()) & limits.places;
   }
@@ -180,7 +181,7 @@ BasisFunction BasisFunction::mutated(
     const BasisLimits& limits,
     Random& random) const {
   auto child = *this;
-  if (one_in(5, random)) {
+  if (!limits.hold_levels && one_in(5, random)) {
     if (one_in(2, random) && child.levels() > 1) {
       child.angles_.pop_back();
     } else if (child.levels() < limits.levels) {
@@ -199,8 +200,8 @@ BasisFunction BasisFunction::mutated(
     }
   }
   for (const auto& [place, name] : place_names) {
-    if ((limits.places & place) != 0 && child.places_ != place &&
-        one_in(5, random)) {
+    if (!limits.hold_places && (limits.places & place) != 0 &&
+        child.places_ != place && one_in(5, random)) {
       child.places_ ^= place;
     }
   }

@@ -30,6 +30,12 @@ SearchKind parse_search_kind(const std::string& name) {
 
 namespace {
 
+/// Those that the name has one each for, or else those of the options.
+int64_t levels_of(const std::string& names, const HRFEvoOptions& options) {
+  const auto own = static_cast<int64_t>(wavelets_of_levels(names).size());
+  return own > 1 ? own : options.levels();
+}
+
 void check(const HRFEvoOptions& options) {
   const auto at_least = [](const char* name, auto value, int64_t least) {
     TORCH_CHECK(
@@ -55,6 +61,17 @@ void check(const HRFEvoOptions& options) {
       options.levels(),
       ", allowed are 1 to limits.levels = ",
       options.limits().levels);
+  for (const auto& names : options.start()) {
+    const auto levels = levels_of(names, options);
+    TORCH_CHECK(
+        !options.limits().hold_levels || levels == options.limits().levels,
+        "HRFEvoController: ",
+        names,
+        " begins with ",
+        levels,
+        " levels, but the limits hold ",
+        options.limits().levels);
+  }
   TORCH_CHECK(
       options.mutation() > 0,
       "HRFEvoController: mutation is ",
@@ -137,9 +154,8 @@ void HRFEvoController::advance() {
 BasisFunction HRFEvoController::beginning(int64_t index) {
   const auto& names = options_.start();
   const auto& name = names[static_cast<size_t>(index) % names.size()];
-  const auto own = static_cast<int64_t>(wavelets_of_levels(name).size());
   const BasisFunction basis(
-      name, own > 1 ? own : options_.levels(), options_.limits().places);
+      name, levels_of(name, options_), options_.limits().places);
   return index < static_cast<int64_t>(names.size())
       ? basis
       : basis.mutated(options_.mutation(), options_.limits(), random_);

@@ -49,6 +49,8 @@ Ordered as_json(const HRFEvoOptions& options) {
       {"max_stages", options.limits().stages},
       {"max_levels", options.limits().levels},
       {"places", places_to_string(options.limits().places)},
+      {"hold_levels", options.limits().hold_levels},
+      {"hold_places", options.limits().hold_places},
       {"mutation", options.mutation()},
       {"rungs", options.rungs()},
       {"seeds", options.seeds()},
@@ -70,7 +72,9 @@ HRFEvoOptions options_from(const Ordered& json) {
       .limits(
           {whole("max_stages"),
            whole("max_levels"),
-           parse_places(text("places"))})
+           parse_places(text("places")),
+           json.at("hold_levels").get<bool>(),
+           json.at("hold_places").get<bool>()})
       .mutation(json.at("mutation").get<double>())
       .rungs(whole("rungs"))
       .seeds(whole("seeds"))

@@ -66,6 +66,20 @@ RC_GTEST_PROP(BasisFunctionProperty, AlwaysReconstructs, ()) {
   RC_ASSERT(named.key() == child.key());
 }
 
+RC_GTEST_PROP(BasisFunctionProperty, KeepsWhatTheLimitsHold, ()) {
+  BasisFunction::Random random(*rc::gen::arbitrary<uint64_t>());
+  const bool levels = *rc::gen::arbitrary<bool>();
+  const BasisLimits limits{
+      4, 3, PlaceAttention | PlaceFourier, levels, !levels};
+  const auto some = [&] { return BasisFunction::any(limits, random); };
+  auto child = some().crossed(some(), random);
+  for (int generation = 0; generation < 8; ++generation) {
+    RC_ASSERT(!levels || child.levels() == 3);
+    RC_ASSERT(levels || child.places() == limits.places);
+    child = child.mutated(0.3, limits, random);
+  }
+}
+
 TEST_F(EvolutionTest, AListedWaveletComesBack) {
   for (const auto* name : {"haar", "db4", "sym5", "coif2"}) {
     const Wavelet w(name);
@@ -317,6 +331,22 @@ TEST_F(EvolutionTest, RanksByDominance) {
   const auto ranks =
       pareto_ranks({{1, 3}, {2, 2}, {3, 1}, {2, 3}, {3, 3}, {1, 3}});
   EXPECT_EQ(ranks, (std::vector<int64_t>{0, 0, 0, 1, 2, 0}));
+}
+
+TEST_F(EvolutionTest, RefusesAStartOfOtherLevelsThanAreHeld) {
+  const auto refused = [](const char* start, int64_t levels) {
+    return message_of([&] {
+      HRFEvoController(
+          HRFEvoOptions().start({start}).levels(levels).limits(
+              {8, 3, PlaceFourier, true, true}),
+          distances());
+    });
+  };
+  EXPECT_NE(
+      refused("db2", 2).find("db2 begins with 2 levels, but the limits hold 3"),
+      std::string::npos);
+  EXPECT_NE(
+      refused("db2;sym2", 3).find("begins with 2 levels"), std::string::npos);
 }
 
 TEST_F(EvolutionTest, RefusesWhatIsDamaged) {

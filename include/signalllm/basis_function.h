@@ -35,6 +35,9 @@ struct SIGNALLLM_API BasisLimits {
   int64_t levels = 6;
   /// Where it may act.
   uint32_t places = PlaceAttention | PlaceFourier;
+  /// True: every genome has `levels` levels, and acts in all the `places`.
+  bool hold_levels = false;
+  bool hold_places = false;
 };
 
 /// A wavelet as a genome: lattice angles of an orthogonal bank for each level,
@@ -100,7 +103,7 @@ class SIGNALLLM_API BasisFunction {
   /// in two, moved by normal noise of `strength` radians; now and then (one
   /// time in five each) a level more or less, a stage more (of angle 0, which
   /// leaves the bank as it is before the noise) or less, and a place more or
-  /// less.
+  /// less, but for what the limits hold.
   BasisFunction
   mutated(double strength, const BasisLimits& limits, Random& random) const;
 

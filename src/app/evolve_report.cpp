@@ -26,10 +26,11 @@ void EvolveSearch::print_header() const {
   const auto filters = evolve_model(settings_, 1).filters();
   fmt::print("text    {}\n", text_.describe(settings_));
   fmt::print(
-      "search  {}: {} in {}, filters {}, {} trial{} at once\n",
+      "search  {}: {} in {}{}, filters {}, {} trial{} at once\n",
       folder_.path(),
       evolve_.search,
       evolve_.places,
+      evolve_.hold.empty() ? "" : " (held: " + evolve_.hold + ")",
       to_string(filters),
       jobs_,
       jobs_ == 1 ? "" : "s");

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <sstream>
 
 namespace signalllm::app {
 namespace {
@@ -54,6 +55,19 @@ uint32_t chosen_places(
       places_to_string(mixers | PlaceFeedForward),
       ": genomes would not matter elsewhere");
   return places;
+}
+
+/// Into `limits`.
+void hold(const std::string& what, BasisLimits& limits) {
+  std::istringstream list(what);
+  for (std::string word; std::getline(list, word, ',');) {
+    TORCH_CHECK(
+        word == "places" || word == "levels",
+        "--hold is ",
+        what,
+        "; allowed are places, levels and places,levels");
+    (word == "places" ? limits.hold_places : limits.hold_levels) = true;
+  }
 }
 
 /// What the search is about cannot be said beforehand.
@@ -169,10 +183,11 @@ HRFEvoOptions evolve_options(const Settings& settings, EvolveSettings& evolve) {
       " can be halved ",
       evolve.rungs - 1,
       " times only if a step is left");
+  BasisLimits limits{evolve.max_stages, evolve.max_levels, places};
+  hold(evolve.hold, limits);
   auto options = HRFEvoOptions()
                      .search(parse_search_kind(evolve.search))
                      .population(evolve.population)
-                     .limits({evolve.max_stages, evolve.max_levels, places})
                      .mutation(evolve.mutation)
                      .rungs(evolve.rungs)
                      .seeds(evolve.seeds)
@@ -192,8 +207,11 @@ HRFEvoOptions evolve_options(const Settings& settings, EvolveSettings& evolve) {
   }
   for (const auto& names : start) {
     const auto own = static_cast<int64_t>(wavelets_of_levels(names).size());
+    if (own > 1) {
+      options.levels(own);
+    }
     // Throws for what is not orthogonal.
-    const BasisFunction basis(names, own > 1 ? own : options.levels());
+    const BasisFunction basis(names, options.levels());
     TORCH_CHECK(
         basis.stages() <= evolve.max_stages &&
             basis.levels() <= evolve.max_levels,
@@ -210,7 +228,10 @@ HRFEvoOptions evolve_options(const Settings& settings, EvolveSettings& evolve) {
         " or --max-levels ",
         evolve.max_levels);
   }
-  return options.start(start);
+  if (limits.hold_levels) {
+    limits.levels = options.levels();
+  }
+  return options.limits(limits).start(start);
 }
 
 int64_t rung_steps(int64_t steps, int64_t rungs, int64_t rung) {

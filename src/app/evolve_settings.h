@@ -15,6 +15,7 @@ struct EvolveSettings {
   int64_t rungs = 2;
   int64_t seeds = 3;
   std::string places;
+  std::string hold;
   int64_t max_levels = 6;
   int64_t max_stages = 8;
   double mutation = 0.3;
@@ -39,7 +40,11 @@ void visit_evolve(SettingsType& s, Visit&& visit) {
       s.places,
       "where wavelets may act: attention,fourier,feed_forward; default: the "
       "first two, as far as the model has them");
-  visit("max-levels", s.max_levels, "of a wavelet");
+  visit(
+      "hold",
+      s.hold,
+      "places, levels or places,levels: all genomes have them like the first");
+  visit("max-levels", s.max_levels, "of a wavelet, unless held");
   visit("max-stages", s.max_stages, "of its lattice: half the taps");
   visit("mutation", s.mutation, "radians by which angles move");
 }

@@ -201,6 +201,22 @@ TEST_F(AppEvolve, BeginsWithTheWaveletThatIsGiven) {
   EXPECT_EQ(families, (std::set<std::string>{"db3;coif1", "random"}));
 }
 
+TEST_F(AppEvolve, HoldsPlacesAndLevels) {
+  for (const auto* search : {"evolve", "random"}) {
+    const std::string run = std::string("held-") + search;
+    const Words held{
+        "--search", search, "--hold", "places,levels", "--population", "6"};
+    ASSERT_EQ(program_(this->search(run, held)).code, 0);
+    std::set<std::string> angles;
+    for (const auto& [number, trial] : history(run)) {
+      EXPECT_EQ(trial["basis"]["places"], "attention,fourier");
+      EXPECT_EQ(trial["basis"]["angles"].size(), 3u);
+      angles.insert(trial["basis"]["angles"].dump());
+    }
+    EXPECT_EQ(angles.size(), 12u) << search;
+  }
+}
+
 TEST_F(AppEvolve, HoldsItsFolder) {
   const auto child =
       program_.start(search("run", {"--steps", "100"}), folder_ / "first");
