@@ -256,22 +256,31 @@ def embedding(data, name):
     return figure
 
 
+def pictures(data):
+    """Names, and the functions that draw with their arguments."""
+    if "search" in data:
+        import visualize_search
+
+        return visualize_search.pictures(data["search"])
+    device, model = data["device"], data["model"]
+    name = model["name"].replace("$", r"\$")
+    found = {
+        f"wavelet_visualization_{s['length']}": (signal, s) for s in data["transforms"]["signals"]
+    }
+    found["wavelet_reconstruction_errors"] = (errors, data, device)
+    found["mps_implementation_comparison"] = (comparison, data, device)
+    found["mps_wavelet_speedup"] = (speedup, data, device)
+    found["learned_filters"] = (learned, model, name)
+    found["spectral_embedding"] = (embedding, model["embedding"], name)
+    if model["attention"]:
+        found["tree_attention"] = (attention, model["attention"], name)
+    return found
+
+
 def main(numbers, folder):
     with open(numbers, encoding="utf-8") as file:
         data = json.load(file)
-    device, model = data["device"], data["model"]
-    name = model["name"].replace("$", r"\$")
-    pictures = {
-        f"wavelet_visualization_{s['length']}": (signal, s) for s in data["transforms"]["signals"]
-    }
-    pictures["wavelet_reconstruction_errors"] = (errors, data, device)
-    pictures["mps_implementation_comparison"] = (comparison, data, device)
-    pictures["mps_wavelet_speedup"] = (speedup, data, device)
-    pictures["learned_filters"] = (learned, model, name)
-    pictures["spectral_embedding"] = (embedding, model["embedding"], name)
-    if model["attention"]:
-        pictures["tree_attention"] = (attention, model["attention"], name)
-    for name, (draw, *arguments) in pictures.items():
+    for name, (draw, *arguments) in pictures(data).items():
         figure = draw(*arguments)
         if figure is not None:
             figure.savefig(os.path.join(folder, name + ".png"))

@@ -49,11 +49,8 @@ EvolveHistory::EvolveHistory(const training::RunFolder& folder)
   std::ostringstream all;
   all << in.rdbuf();
   const auto text = all.str();
-  const auto whole = text.rfind('\n') + 1; // 0 where there is none
-  if (whole < text.size()) {
-    std::filesystem::resize_file(path_, whole);
-  }
-  std::istringstream lines(text.substr(0, whole));
+  whole_ = text.rfind('\n') + 1; // 0 where there is none
+  std::istringstream lines(text.substr(0, whole_));
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
@@ -74,6 +71,12 @@ EvolveHistory::EvolveHistory(const training::RunFolder& folder)
       TORCH_CHECK(
           false, path_, ": line ", number, " is damaged: ", error.what());
     }
+  }
+}
+
+void EvolveHistory::mend() const {
+  if (std::filesystem::exists(path_)) {
+    std::filesystem::resize_file(path_, whole_);
   }
 }
 

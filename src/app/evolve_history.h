@@ -14,9 +14,13 @@ namespace signalllm::app {
 /// so that this is all that it needs to go on, from within a generation too.
 class EvolveHistory {
  public:
-  /// Reads what there is. Of a line that a killed process left half-written
-  /// nothing stays; throws naming the line where another one is damaged.
+  /// Reads what there is, but for a line that a killed process left
+  /// half-written; throws naming the line where another one is damaged.
   explicit EvolveHistory(const training::RunFolder& folder);
+
+  /// Removes the half-written line. To be called before `append`, and by who
+  /// holds the folder's lock only.
+  void mend() const;
 
   /// What the trial gave; null where it was not finished. Throws where the
   /// trial of its number was another one.
@@ -35,6 +39,7 @@ class EvolveHistory {
   };
 
   std::string path_;
+  std::size_t whole_ = 0; // bytes of whole lines
   std::map<int64_t, Line> lines_; // by the trial's number
 };
 

@@ -94,6 +94,7 @@ EvolveSearch::EvolveSearch(
     folder_.write_text("config.json", to_json(settings_, model));
   }
   history_ = std::make_unique<EvolveHistory>(folder_);
+  history_->mend();
   workers_ = std::make_unique<Workers>(
       jobs_,
       "evolve-worker",

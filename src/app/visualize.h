@@ -47,4 +47,13 @@ ShownModel load_model(const std::string& run, const std::string& text);
 /// what it does not have.
 Json show_model(const ShownModel& shown);
 
+/// Whether the folder is one of `signalllm evolve`.
+bool is_search(const std::string& run);
+
+/// A search, from its history: its genomes ("individuals"), costs and losses of
+/// the front after each generation ("fronts"), the best loss then
+/// ("best_losses"), and the filters of the best and of the reference. Throws
+/// where no generation is whole.
+Json show_search(const std::string& run);
+
 } // namespace signalllm::app

@@ -79,6 +79,34 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
+/// Numbers and pictures.
+void draw_all(const fs::path& path, const std::string& out, const Json& data) {
+  write(path, data);
+  const auto problem = run_script(script, {path.string(), out});
+  TORCH_CHECK(problem.empty(), "no pictures: ", problem);
+  say(fmt::format("pictures: {}/*.png", out));
+}
+
+int draw_search(
+    const CommandLine& line,
+    const std::string& run,
+    const std::string& out) {
+  for (const auto* name : {"text", "seconds", "device"}) {
+    TORCH_CHECK(
+        !line.given(name),
+        "--run ",
+        run,
+        " is a search; --",
+        name,
+        " cannot be given too");
+  }
+  const auto path = open_folder(out);
+  check_python();
+  say(fmt::format("the search in {}", run));
+  draw_all(path, out, {{"search", show_search(run)}});
+  return 0;
+}
+
 } // namespace
 
 int run_visualize(const Words& words) {
@@ -89,12 +117,19 @@ int run_visualize(const Words& words) {
       "visualize",
       "Draws what wavelets do to signals, what the optimized modules save, "
       "and\n"
-      "what a model has learned: attention, filters, kernels, embedding.",
+      "what a model has learned: attention, filters, kernels, embedding; or "
+      "what\n"
+      "a search of evolve found.",
       "  signalllm visualize\n"
-      "  signalllm visualize --run runs/book --out pictures\n");
+      "  signalllm visualize --run runs/book --out pictures\n"
+      "  signalllm visualize --run runs/evolve --out pictures\n");
   const auto* group = "Options";
   line.add(group, "out", out, "folder of the pictures");
-  line.add(group, "run", run, "look into this run; default: a small model");
+  line.add(
+      group,
+      "run",
+      run,
+      "look into this run or search; default: a small model");
   line.add(group, "text", text, "what the attention of --run is shown over");
   line.add(group, "steps", steps, "train the small model for so many");
   line.add(group, "seconds", seconds, "to measure for, at each length");
@@ -110,11 +145,14 @@ int run_visualize(const Words& words) {
       "--run is trained already; --steps cannot be given too");
   TORCH_CHECK(
       text.empty() || !run.empty(), "--text is for --run, which is missing");
-  set_threads(threads);
-  const auto device = choose_device(device_name);
   if (!run.empty()) {
     training::RunFolder(run).check_exists();
+    if (is_search(run)) {
+      return draw_search(line, run, out);
+    }
   }
+  set_threads(threads);
+  const auto device = choose_device(device_name);
   const auto path = open_folder(out);
   check_python();
 
@@ -127,10 +165,7 @@ int run_visualize(const Words& words) {
                   : fmt::format("the model of {}", run));
   data["model"] = show_model(
       run.empty() ? train_small_model(steps) : load_model(run, text));
-  write(path, data);
-  const auto problem = run_script(script, {path.string(), out});
-  TORCH_CHECK(problem.empty(), "no pictures: ", problem);
-  say(fmt::format("pictures: {}/*.png", out));
+  draw_all(path, out, data);
   return 0;
 }
 

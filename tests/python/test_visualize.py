@@ -17,6 +17,7 @@ OF_TRANSFORMS = [f"wavelet_visualization_{n}" for n in LENGTHS] + [
     "mps_implementation_comparison",
     "mps_wavelet_speedup",
 ]
+OF_SEARCHES = ["search_front", "search_filters", "search_family"]
 OF_MODELS = ["learned_filters", "spectral_embedding", "tree_attention"]
 
 pytestmark = pytest.mark.skipif(
@@ -97,3 +98,54 @@ def test_leaves_out_what_a_run_has_not(tmp_path):
     pictures, numbers = visualize(tmp_path, "--run", "run", "--text", "the fox $2")
     assert sorted(pictures) == sorted(OF_TRANSFORMS + OF_MODELS[:2])
     assert numbers["model"]["attention"] is None
+
+
+def search(folder, *words):
+    text = "the quick brown fox jumps over the lazy dog, and again\n" * 40
+    (folder / "text.txt").write_text(text)
+    done = run(folder, "evolve", "--data", "text.txt", "--out", "found$1", "--dim", "16",
+               "--layers", "1", "--heads", "2", "--context", "16", "--batch", "2", "--steps", "4",
+               "--attention", "0.5", "--population", "4", "--generations", "3", "--seeds", "2",
+               "--jobs", "1", "--device", "cpu", *words)
+    assert done.returncode == 0, done.stderr
+
+
+def draw_search(folder):
+    done = run(folder, "visualize", "--run", "found$1", "--out", "pictures")
+    assert done.returncode == 0, done.stderr
+    pictures = folder / "pictures"
+    numbers = json.loads((pictures / "visualize.json").read_text())
+    return {p.stem: p for p in pictures.glob("*.png")}, numbers["search"]
+
+
+def test_shows_a_search(tmp_path):
+    search(tmp_path)
+    pictures, numbers = draw_search(tmp_path)
+    assert sorted(pictures) == sorted(OF_SEARCHES)
+    for path in pictures.values():
+        check(path)
+    history = [json.loads(line) for line in (tmp_path / "found$1/history.jsonl").read_text().splitlines()]
+    individuals = numbers["individuals"]
+    assert [one["id"] for one in individuals] == list(range(12))
+    assert {one["id"] for one in individuals if one["rung"] == 1} == {
+        line["id"] for line in history if line["rung"] == 1}
+    assert len(numbers["fronts"]) == len(numbers["best_losses"]) == 3
+    assert numbers["best_losses"][-1] == individuals[numbers["best"]]["loss"]
+    assert numbers["fronts"][-1][-1][1] == numbers["best_losses"][-1]
+    for key in ("low", "high"):
+        taps = np.array(numbers["reference_filters"][key])
+        assert taps.shape == (3, 8)
+        np.testing.assert_allclose(taps.sum(1), 1 if key == "low" else 0, atol=1e-6)
+
+
+def test_shows_a_search_by_chance_that_was_stopped(tmp_path):
+    search(tmp_path, "--search", "random")
+    history = tmp_path / "found$1/history.jsonl"
+    lines = history.read_text().splitlines(keepends=True)
+    last = [i for i, line in enumerate(lines) if json.loads(line)["generation"] == 2]
+    history.write_text("".join(lines[:last[1]]) + lines[last[1]][:20])
+    before = history.read_text()
+    pictures, numbers = draw_search(tmp_path)
+    assert sorted(pictures) == sorted(OF_SEARCHES[:2])  # chance has no families
+    assert len(numbers["fronts"]) == 2 and len(numbers["individuals"]) == 8
+    assert history.read_text() == before
