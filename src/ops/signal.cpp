@@ -192,7 +192,9 @@ std::vector<int64_t> analysis_lengths(
   if (level == -1) {
     level = max_level(length, taps);
   }
-  std::vector<int64_t> lengths{length};
+  std::vector<int64_t> lengths;
+  lengths.reserve(level + 1);
+  lengths.push_back(length);
   for (int64_t l = 0; l < level; ++l) {
     const int64_t n = lengths.back();
     TORCH_CHECK(

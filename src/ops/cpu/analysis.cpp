@@ -24,9 +24,10 @@ class AnalysisJob {
  public:
   AnalysisJob(const AnalysisStage<A>& stage, int64_t job)
       : s_(stage), call_(stage.call),
-        cut_(call_, stage.block, stage.tiles(), job), channels_(cut_.channels) {
-    made_ = s_.made(cut_.tile, read_);
-  }
+        cut_(call_, stage.block, stage.tiles(), job), channels_(cut_.channels),
+        own_(stage.tiles() == 1 ? TileRows{} : stage.rows_of(cut_.tile)),
+        made_(stage.tiles() == 1 ? stage.whole.made : own_.made),
+        read_(stage.tiles() == 1 ? stage.whole.read : own_.read) {}
 
   void run() {
     if (made_[0].size() == 0) {
@@ -164,10 +165,12 @@ class AnalysisJob {
   const AnalysisStage<A>& s_;
   const Analysis<A>& call_;
   Cut cut_;
-  int64_t channels_, chunk_rows_ = 0;
+  const int64_t channels_;
+  int64_t chunk_rows_ = 0;
   bool reads_memory_ = false;
-  Span read_; // of the stage's input
-  std::vector<Span> made_; // of every level's approximation
+  TileRows own_; // where there are several tiles
+  const std::vector<Span>& made_; // of every level's approximation
+  const Span read_; // of the stage's input
   const A** table_ = nullptr;
   A *zeros_ = nullptr, *extended_ = nullptr, *phases_ = nullptr;
   A *lo_chunk_ = nullptr, *hi_chunk_ = nullptr, *line_ = nullptr;

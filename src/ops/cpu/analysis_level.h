@@ -67,14 +67,28 @@ struct AnalysisLevelJob {
     return to;
   }
 
+  /// What outputs [o, o + n) read, in the table.
+  void fill_table(int64_t o, int64_t n) {
+    int64_t i = 2 * o + stage.base;
+    const int64_t end = i + 2 * (n - 1) + stage.call.taps;
+    const int64_t present = std::min(stage.level(l).present, end);
+    int64_t used = 0;
+    const A** to = table;
+    for (; i < 0 && i < end; ++i) {
+      *to++ = row(i, used);
+    }
+    for (; i < present; ++i) {
+      *to++ = x.at(i);
+    }
+    for (; i < end; ++i) {
+      *to++ = row(i, used);
+    }
+  }
+
   void by_table(Range out, A* lo, int64_t lo_stride, A* hi, int64_t hi_stride) {
     for (int64_t o = out.first; o < out.last; o += kTableRows) {
       const int64_t n = std::min(kTableRows, out.last - o);
-      const int64_t rows = 2 * (n - 1) + stage.call.taps;
-      int64_t used = 0;
-      for (int64_t i = 0; i < rows; ++i) {
-        table[i] = row(2 * o + stage.base + i, used);
-      }
+      fill_table(o, n);
       auto f = fir;
       f.table = table;
       f.lo = lo + (o - out.first) * lo_stride;

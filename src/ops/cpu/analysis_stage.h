@@ -10,6 +10,12 @@
 
 namespace signalllm::ops::cpu {
 
+/// What a tile makes of every level's approximation, and reads of the input.
+struct TileRows {
+  std::vector<Span> made;
+  Span read;
+};
+
 /// The levels of an analysis that are done together, and how they are cut into
 /// jobs.
 template <class A>
@@ -27,6 +33,7 @@ struct AnalysisStage {
   bool streams = false;
   Narrow<A> narrow = {};
   std::vector<A> repeated_lo = {}, repeated_hi = {};
+  TileRows whole = {}; // of the only tile
 
   const AnalysisLevel& level(int64_t l) const {
     return call.levels[l];
@@ -35,6 +42,7 @@ struct AnalysisStage {
   /// The tables that do not change from job to job.
   void prepare() {
     base = analysis_offset(call.mode, call.taps) - (call.taps - 1);
+    overhang.reserve(last - first);
     for (int64_t l = first; l < last; ++l) {
       const auto& v = level(l);
       const int64_t end = 2 * (v.coefficients - 1) + base + call.taps;
@@ -44,6 +52,9 @@ struct AnalysisStage {
     if (narrow.width > 0 && call.per_channel) {
       repeated_lo = narrow.repeated(call.lo, call.taps);
       repeated_hi = call.hi ? narrow.repeated(call.hi, call.taps) : repeated_lo;
+    }
+    if (tiles() == 1) {
+      whole = rows_of(0);
     }
   }
 
@@ -100,16 +111,15 @@ struct AnalysisStage {
     return in;
   }
 
-  /// What tile t makes of every level's approximation: what it owns and what
-  /// the next level reads. `read` gets the rows of the stage's input.
-  std::vector<Span> made(int64_t t, Span& in) const {
-    std::vector<Span> out(last - first);
-    in = {};
+  /// A tile makes what it owns and what the next level reads.
+  TileRows rows_of(int64_t t) const {
+    TileRows out;
+    out.made.resize(last - first);
     for (int64_t i = last - first - 1; i >= 0; --i) {
-      out[i] = in;
-      out[i].include(owned(first + i, t));
-      in = read(first + i, out[i].low);
-      in.include(read(first + i, out[i].high));
+      out.made[i] = out.read;
+      out.made[i].include(owned(first + i, t));
+      out.read = read(first + i, out.made[i].low);
+      out.read.include(read(first + i, out.made[i].high));
     }
     return out;
   }

@@ -39,10 +39,7 @@ void add_rows(
       g.lo_stride = lo.stride;
       g.hi_stride = hi.stride;
       if (by_table) {
-        int64_t used = 0;
-        for (int64_t i = 0; i < 2 * (g.rows - 1) + taps; ++i) {
-          job.table[i] = job.row(2 * o + base + i, used);
-        }
+        job.fill_table(o, g.rows);
       }
       g.table = by_table ? job.table : nullptr;
       g.x = by_table ? nullptr : job.x.at(2 * o + base);
@@ -125,8 +122,9 @@ struct GradientRun {
 
     // made[l]: rows of u_{l+1}; back[l]: rows of v_l and, for l + 1, of level
     // l's details.
-    Span read;
-    const auto made = down.made(t, read);
+    const auto tile = down.rows_of(t);
+    const auto& made = tile.made;
+    const Span read = tile.read;
     std::vector<Span> back(levels + 1);
     for (int64_t l = 0; l < levels; ++l) {
       back[l + 1] = up.read(l, back[l]);

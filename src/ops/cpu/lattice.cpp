@@ -1,35 +1,36 @@
 #include "ops/cpu/lattice.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
-#include <vector>
+#include <utility>
 
 namespace signalllm::ops::cpu {
 namespace {
 
-/// Taps [2][taps] of the bank that the rotations make.
-std::vector<double> taps_of(const std::vector<double>& turns) {
-  const auto stages = turns.size();
+constexpr int64_t kMaxStages = Lattice<double>::kMaxStages;
+using Taps = std::array<double, 2 * kMaxStages>; // of one filter
+
+/// Taps of both filters of the bank that the rotations make.
+std::pair<Taps, Taps> taps_of(const double* turns, int64_t stages) {
   // m[j]: 2 x 2, row by row.
-  std::vector<double> m{1, turns[0], -turns[0], 1};
-  for (size_t k = 1; k < stages; ++k) {
-    std::vector<double> next(m.size() + 4, 0.0);
-    for (size_t j = 0; j <= k; ++j) {
+  double m[kMaxStages][4] = {{1, turns[0], -turns[0], 1}};
+  for (int64_t k = 1; k < stages; ++k) {
+    for (int64_t j = k; j >= 0; --j) { // from behind: in place
       for (int c = 0; c < 2; ++c) {
-        const double u = j < k ? m[4 * j + c] : 0;
-        const double v = j > 0 ? m[4 * (j - 1) + 2 + c] : 0;
-        next[4 * j + c] = u + turns[k] * v;
-        next[4 * j + 2 + c] = v - turns[k] * u;
+        const double u = j < k ? m[j][c] : 0;
+        const double v = j > 0 ? m[j - 1][2 + c] : 0;
+        m[j][c] = u + turns[k] * v;
+        m[j][2 + c] = v - turns[k] * u;
       }
     }
-    m = std::move(next);
   }
-  std::vector<double> out(4 * stages);
-  for (size_t j = 0; j < stages; ++j) {
+  std::pair<Taps, Taps> out;
+  for (int64_t j = 0; j < stages; ++j) {
     for (int c = 0; c < 2; ++c) {
-      out[2 * (stages - 1 - j) + c] = m[4 * j + c];
-      out[2 * stages + 2 * (stages - 1 - j) + c] = m[4 * j + 2 + c];
+      out.first[2 * (stages - 1 - j) + c] = m[j][c];
+      out.second[2 * (stages - 1 - j) + c] = m[j][2 + c];
     }
   }
   return out;
@@ -48,7 +49,7 @@ Lattice<A> find_lattice(const A* lo, const A* hi, int64_t taps) {
     return {};
   }
   // u and v: the rows of M, `[stages][2]`.
-  std::vector<double> u(taps), v(taps);
+  Taps u, v;
   double det = 0, sum[4] = {0, 0, 0, 0};
   for (int64_t j = 0; j < stages; ++j) {
     for (int c = 0; c < 2; ++c) {
@@ -60,10 +61,10 @@ Lattice<A> find_lattice(const A* lo, const A* hi, int64_t taps) {
   }
   det = sum[0] * sum[3] - sum[1] * sum[2];
   const double sign = det < 0 ? -1 : 1;
-  for (auto& t : v) {
-    t *= sign;
+  for (int64_t k = 0; k < taps; ++k) {
+    v[k] *= sign;
   }
-  std::vector<double> turns(stages);
+  double turns[kMaxStages];
   double scale = 1;
   for (int64_t k = stages - 1; k >= 0; --k) {
     double t;
@@ -96,11 +97,11 @@ Lattice<A> find_lattice(const A* lo, const A* hi, int64_t taps) {
   }
   // The bank may be turned by half a circle.
   const double half = u[0] < 0 ? -1 : 1;
-  const auto made = taps_of(turns);
+  const auto made = taps_of(turns, stages);
   double error = 0, most = 0;
   for (int64_t k = 0; k < taps; ++k) {
-    const double l = half * scale * made[k];
-    const double h = half * sign * scale * made[taps + k];
+    const double l = half * scale * made.first[k];
+    const double h = half * sign * scale * made.second[k];
     error = std::max({error, std::abs(l - lo[k]), std::abs(h - hi[k])});
     most = std::max({most, std::abs(double(lo[k])), std::abs(double(hi[k]))});
   }

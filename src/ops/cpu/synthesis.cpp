@@ -20,14 +20,12 @@ void run_job(const SynthesisStage<A>& s, int64_t job) {
   const auto out = cut.place(call.storage, s.level(0).wanted);
   const bool copied = !out.in_place();
 
-  // made[l]: rows of level l's output; made[count]: of the approximation.
-  std::vector<Span> made(count + 1);
-  made[0].low = {
-      cut.tile * s.tile, std::min((cut.tile + 1) * s.tile, s.level(0).wanted)};
+  const bool one = s.tiles() == 1;
+  const auto own = one ? std::vector<Span>() : s.rows_of(cut.tile);
+  const auto& made = one ? s.whole : own;
   int64_t space[2] = {copied ? made[0].size() : 0, 0};
   int64_t widest = 0;
   for (int64_t l = 0; l < count; ++l) {
-    made[l + 1] = s.read(l, made[l]);
     const int64_t n = made[l + 1].size();
     if (l + 1 < count || copied) {
       space[(l + 1) % 2] = std::max(space[(l + 1) % 2], n);

@@ -39,13 +39,17 @@ Lattice<A> synthesis_lattice(
   if (per_channel) {
     return {};
   }
-  std::vector<A> lo(taps), hi(taps);
+  constexpr int64_t most = 2 * Lattice<A>::kMaxStages;
+  if (taps > most) {
+    return {};
+  }
+  A lo[most], hi[most];
   for (int64_t i = 0; i < taps / 2; ++i) {
     const int64_t even = taps - 2 - 2 * i;
-    std::copy_n(filters.data() + 4 * i, 2, lo.data() + even);
-    std::copy_n(filters.data() + 4 * i + 2, 2, hi.data() + even);
+    std::copy_n(filters.data() + 4 * i, 2, lo + even);
+    std::copy_n(filters.data() + 4 * i + 2, 2, hi + even);
   }
-  return find_lattice(lo.data(), hi.data(), taps);
+  return find_lattice(lo, hi, taps);
 }
 
 /// Sums `[taps][width]` with the taps in the opposite order.

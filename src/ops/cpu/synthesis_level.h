@@ -34,16 +34,27 @@ struct SynthesisLevelJob {
   const A** table;
   A* runs; // stage.narrow_space() values
 
+  /// Rows [k, end) of a or d, zeros where there are none.
+  void fill_table(
+      const Strip<const A>& from,
+      int64_t k,
+      int64_t end,
+      const A** to) const {
+    const int64_t there = std::min(stage.level(l).coefficients, end);
+    for (; k < 0 && k < end; ++k) {
+      *to++ = zeros;
+    }
+    for (; k < there; ++k) {
+      *to++ = from.at(k);
+    }
+    std::fill_n(to, std::max<int64_t>(0, end - k), zeros);
+  }
+
   /// Pairs [m, m + n) to `to`.
   void by_table(int64_t m, int64_t n, A* to, int64_t stride) {
-    const int64_t count = n + stage.steps - 1;
     const A** d_table = table + kTablePairs + stage.steps;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t k = m - stage.steps + 1 + i;
-      const bool there = k >= 0 && k < stage.level(l).coefficients;
-      table[i] = there ? a.at(k) : zeros;
-      d_table[i] = there ? d.at(k) : zeros;
-    }
+    fill_table(a, m - stage.steps + 1, m + n, table);
+    fill_table(d, m - stage.steps + 1, m + n, d_table);
     auto p = pairs;
     p.a_table = table;
     p.d_table = d_table;

@@ -20,6 +20,7 @@ struct SynthesisStage {
   bool streams = false;
   Narrow<A> narrow = {};
   std::vector<A> repeated = {};
+  std::vector<Span> whole = {}; // rows_of(0), the only tile's
 
   int64_t levels() const {
     return static_cast<int64_t>(call.levels.size());
@@ -29,6 +30,7 @@ struct SynthesisStage {
   }
   /// The tables that do not change from job to job.
   void prepare() {
+    overhang.reserve(levels());
     left = call.mode == Mode::periodization ? call.taps / 2 - 1 : call.taps - 2;
     steps = call.taps / 2;
     for (int64_t l = 0; l < levels(); ++l) {
@@ -39,6 +41,9 @@ struct SynthesisStage {
     narrow = {call.width(), call.per_channel};
     if (narrow.width > 0 && call.per_channel) {
       repeated = narrow.repeated(call.filters, 2 * call.taps);
+    }
+    if (tile > 0 && tiles() == 1) {
+      whole = rows_of(0);
     }
   }
 
@@ -112,6 +117,17 @@ struct SynthesisStage {
     Span in = read(l, out.low);
     in.include(read(l, out.high));
     return in;
+  }
+
+  /// What tile t makes: rows of level l's output, and behind those of the
+  /// approximation.
+  std::vector<Span> rows_of(int64_t t) const {
+    std::vector<Span> made(levels() + 1);
+    made[0].low = {t * tile, std::min((t + 1) * tile, level(0).wanted)};
+    for (int64_t l = 0; l < levels(); ++l) {
+      made[l + 1] = read(l, made[l]);
+    }
+    return made;
   }
 };
 

@@ -41,6 +41,7 @@ void wavedec_into(
     call.inner = layout.inner;
     call.entries = layout.entries;
     call.input = x.const_data_ptr();
+    call.levels.reserve(levels);
     for (int64_t l = 0; l < levels; ++l) {
       call.levels.push_back(
           {plan.lengths[l],
@@ -122,6 +123,7 @@ Synthesis<A> transpose_call(
   call.entries = layout.entries;
   call.approximation = approximation.const_data_ptr();
   call.approximation_rows = plan.lengths.back();
+  call.levels.reserve(plan.levels());
   for (int64_t l = 0; l < plan.levels(); ++l) {
     call.levels.push_back(
         {plan.lengths[l],
@@ -152,6 +154,7 @@ at::Tensor wavedec_backward_input_cpu(
   const Layout layout(plan.signal, Layout::Few::beside);
   const auto a = layout.in(grads[0], plan.signal);
   std::vector<at::Tensor> details;
+  details.reserve(levels);
   for (int64_t l = 1; l <= levels; ++l) {
     details.push_back(layout.in(grads[levels - l + 1], plan.signal));
   }

@@ -36,6 +36,7 @@ Synthesis<A> synthesis_call(
   call.entries = layout.entries;
   call.approximation = a.const_data_ptr();
   call.approximation_rows = plan.approximation;
+  call.levels.reserve(plan.levels());
   for (int64_t l = 1; l <= plan.levels(); ++l) {
     call.levels.push_back(
         {plan.synthesised(l),
@@ -124,6 +125,7 @@ Analysis<A> transpose_call(
   call.inner = layout.inner;
   call.entries = layout.entries;
   call.input = grad.const_data_ptr();
+  call.levels.reserve(plan.levels());
   for (int64_t l = 0; l < plan.levels(); ++l) {
     call.levels.push_back(
         {plan.synthesised(l + 1),
@@ -159,6 +161,8 @@ std::vector<at::Tensor> waverec_backward_input_cpu(
   const Layout layout(s, Layout::Few::beside);
   const auto g = layout.in(grad, s);
   std::vector<at::Tensor> out, made;
+  out.reserve(levels + 1);
+  made.reserve(levels + 1);
   std::vector<void*> details(levels);
   for (int64_t i = 0; i <= levels; ++i) {
     out.push_back(at::empty(s.sizes_for(lengths[i]), grad.options()));
