@@ -14,11 +14,13 @@ const KernelSet& choose() {
     return kernel_set_baseline();
   }
   __builtin_cpu_init();
-  if (limit != "avx2" && __builtin_cpu_supports("avx512f")) {
+  // Everything that the files are compiled with.
+  const bool avx2 = __builtin_cpu_supports("avx2") &&
+      __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  if (avx2 && limit != "avx2" && __builtin_cpu_supports("avx512f")) {
     return kernel_set_avx512();
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("f16c")) {
+  if (avx2) {
     return kernel_set_avx2();
   }
 #endif
