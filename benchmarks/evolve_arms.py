@@ -99,7 +99,7 @@ class Signals:
 
     def __init__(self, options):
         self.options = options
-        self.program = options.build / "examples" / "signalllm_denoise"
+        self.program = options.build / "signalllm_denoise"
 
     def search(self, kind, seed):
         report = run([self.program, "search", kind, seed, self.options.signal_generations])
