@@ -2,6 +2,7 @@
 // CPU tensors, and signalllm::ops::composite on the same values.
 #include "ops/causal_wavedec.h"
 #include "ops/causal_wavelet_filter.h"
+#include "ops/cpu_cases.h"
 #include "ops/swt.h"
 #include "ops/waverec.h"
 
@@ -11,188 +12,199 @@
 #include <signalllm/ops/swt.h>
 #include <signalllm/ops/wavedec.h>
 #include <signalllm/ops/waverec.h>
-#include <signalllm/wavelet.h>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
-#include <map>
-
 using namespace signalllm;
 using namespace signalllm::ops;
+using namespace signalllm::test;
 
 namespace {
 
-double tolerance(at::ScalarType type) {
-  return type == at::kDouble ? 1e-12
-      : type == at::kFloat   ? 2e-5
-      : type == at::kHalf    ? 2e-3
-                             : 2e-2;
-}
-
-void expect_close(
-    const at::Tensor& ours,
-    const at::Tensor& reference,
-    const std::string& what) {
-  ASSERT_EQ(ours.sizes(), reference.sizes()) << what;
-  ASSERT_EQ(ours.scalar_type(), reference.scalar_type()) << what;
-  if (ours.numel() == 0) {
-    return;
-  }
-  const auto r = reference.to(at::kDouble);
-  const double error = (ours.to(at::kDouble) - r).abs().max().item<double>();
-  const double scale = 1 + r.abs().max().item<double>();
-  ASSERT_LE(error, tolerance(ours.scalar_type()) * scale) << what;
-}
-
-void expect_all_close(
-    const std::vector<at::Tensor>& ours,
-    const std::vector<at::Tensor>& reference,
-    const std::string& what) {
-  ASSERT_EQ(ours.size(), reference.size()) << what;
-  for (size_t i = 0; i < ours.size(); ++i) {
-    expect_close(ours[i], reference[i], what + " " + std::to_string(i));
-  }
-}
-
-struct Case {
-  std::vector<int64_t> shape;
-  std::string mode;
-  int64_t taps, level;
-  at::ScalarType type;
-  bool per_channel;
-  bool named = false; // a wavelet's filters, which may be a lattice
-
-  std::string name() const {
-    return (named ? "wavelet " : "") + mode + " " +
-        c10::str(at::IntArrayRef(shape)) + " taps " + std::to_string(taps) +
-        " level " + std::to_string(level) + " " + c10::toString(type) +
-        (per_channel ? " per channel" : "");
-  }
-  at::Tensor filter(int64_t count, bool high = false) const {
-    if (named) {
-      const std::map<int64_t, const char*> names{
-          {2, "haar"},
-          {4, "db2"},
-          {6, "bior2.2"},
-          {8, "sym4"},
-          {12, "coif2"},
-          {14, "db7"},
-          {20, "db10"}};
-      const Wavelet wavelet(names.at(count));
-      return at::tensor(high ? wavelet.dec_hi() : wavelet.dec_lo(), at::kDouble)
-          .to(type == at::kHalf ? at::kFloat : type);
-    }
-    const auto f = per_channel ? at::randn({shape.back(), count}, at::kDouble)
-                               : at::randn({count}, at::kDouble);
-    // Half inputs meet float filters in every other case.
-    const auto own = type == at::kHalf || (type == at::kBFloat16 && level % 2)
-        ? at::kFloat
-        : type;
-    return (f / std::sqrt(double(count))).to(own);
-  }
-  at::Tensor values(at::IntArrayRef sizes) const {
-    return at::randn(sizes, at::kDouble).to(type);
-  }
-};
-
-void check_wavelets(const Case& k) {
+void check_wavelets(const CpuCase& k) {
   SCOPED_TRACE(k.name());
   const auto x = k.values(k.shape);
   const auto lo = k.filter(k.taps), hi = k.filter(k.taps, true);
   const int64_t n = k.shape[1];
   const auto coeffs = wavedec(x, lo, hi, k.level, k.mode);
-  expect_all_close(
-      coeffs, composite::wavedec(x, lo, hi, k.level, k.mode, -2), "wavedec");
-  std::vector<at::Tensor> grads;
+  expect_agrees(
+      k, "wavedec", coeffs, {x, lo, hi}, [&](const Tensors& t, auto mode) {
+        return composite::wavedec(t[0], t[1], t[2], k.level, mode, -2);
+      });
+  Tensors grads;
   std::vector<int64_t> lengths;
   for (const auto& c : coeffs) {
     grads.push_back(k.values(c.sizes()));
     lengths.push_back(c.size(1));
   }
-  expect_close(
-      ops::detail::wavedec_backward_input(grads, lo, hi, n, k.mode, -2),
-      composite::wavedec_backward_input(grads, lo, hi, n, k.mode, -2),
-      "wavedec_backward_input");
-  const auto [glo, ghi] =
-      ops::detail::wavedec_backward_filters(grads, x, lo, hi, k.mode, -2);
-  const auto [clo, chi] =
-      composite::wavedec_backward_filters(grads, x, lo, hi, k.mode, -2);
-  expect_all_close({glo, ghi}, {clo, chi}, "wavedec_backward_filters");
+  expect_agrees(
+      k,
+      "wavedec_backward_input",
+      {ops::detail::wavedec_backward_input(grads, lo, hi, n, k.mode, -2)},
+      joined({lo, hi}, grads),
+      [&](const Tensors& t, auto mode) {
+        return Tensors{composite::wavedec_backward_input(
+            at::TensorList(t).slice(2), t[0], t[1], n, mode, -2)};
+      });
+  expect_agrees(
+      k,
+      "wavedec_backward_filters",
+      listed(
+          ops::detail::wavedec_backward_filters(grads, x, lo, hi, k.mode, -2)),
+      joined({x, lo, hi}, grads),
+      [&](const Tensors& t, auto mode) {
+        return listed(composite::wavedec_backward_filters(
+            at::TensorList(t).slice(3), t[0], t[1], t[2], mode, -2));
+      });
   if (k.mode != "periodization" && lengths[0] < k.taps / 2) {
     return;
   }
   const auto y = waverec(grads, lo, hi, k.mode);
-  expect_close(y, composite::waverec(grads, lo, hi, k.mode, -2), "waverec");
+  expect_agrees(
+      k,
+      "waverec",
+      {y},
+      joined({lo, hi}, grads),
+      [&](const Tensors& t, auto mode) {
+        return Tensors{composite::waverec(
+            at::TensorList(t).slice(2), t[0], t[1], mode, -2)};
+      });
   const auto gy = k.values(y.sizes());
-  expect_all_close(
+  expect_agrees(
+      k,
+      "waverec_backward_input",
       ops::detail::waverec_backward_input(
           gy, lo, hi, c10::fromIntArrayRefSlow(lengths), k.mode, -2),
-      composite::waverec_backward_input(gy, lo, hi, lengths, k.mode, -2),
-      "waverec_backward_input");
-  const auto [rlo, rhi] =
-      ops::detail::waverec_backward_filters(gy, grads, lo, hi, k.mode, -2);
-  const auto [slo, shi] =
-      composite::waverec_backward_filters(gy, grads, lo, hi, k.mode, -2);
-  expect_all_close({rlo, rhi}, {slo, shi}, "waverec_backward_filters");
+      {gy, lo, hi},
+      [&](const Tensors& t, auto mode) {
+        return composite::waverec_backward_input(
+            t[0], t[1], t[2], lengths, mode, -2);
+      });
+  expect_agrees(
+      k,
+      "waverec_backward_filters",
+      listed(
+          ops::detail::waverec_backward_filters(gy, grads, lo, hi, k.mode, -2)),
+      joined({gy, lo, hi}, grads),
+      [&](const Tensors& t, auto mode) {
+        return listed(composite::waverec_backward_filters(
+            t[0], at::TensorList(t).slice(3), t[1], t[2], mode, -2));
+      });
 }
 
-void check_causal(const Case& k) {
+void check_causal(const CpuCase& k) {
   SCOPED_TRACE(k.name());
   const auto x = k.values(k.shape);
   const auto lo = k.filter(k.taps), hi = k.filter(k.taps);
   const auto out = causal_wavedec(x, lo, k.level);
-  expect_all_close(
-      out, composite::causal_wavedec(x, lo, k.level, -2), "causal_wavedec");
-  std::vector<at::Tensor> grads;
+  // A detail is a difference, which a filter of negative taps makes a sum; the
+  // approximations' signs alternate then.
+  const auto negative = -lo.abs();
+  expect_agrees(
+      k,
+      "causal_wavedec",
+      out,
+      {x, lo},
+      {x.abs(), negative},
+      [&](const Tensors& t, auto) {
+        return composite::causal_wavedec(t[0], t[1], k.level, -2);
+      });
+  Tensors grads, alternating;
   for (const auto& c : out) {
     grads.push_back(k.values(c.sizes()));
+    const auto size = grads.back().abs();
+    alternating.push_back(alternating.size() % 2 == 0 ? size : -size);
   }
-  expect_close(
-      ops::detail::causal_wavedec_backward_input(grads, lo, -2),
-      composite::causal_wavedec_backward_input(grads, lo, -2),
-      "causal_wavedec_backward_input");
-  expect_close(
-      ops::detail::causal_wavedec_backward_filter(grads, x, lo, -2),
-      composite::causal_wavedec_backward_filter(grads, x, lo, -2),
-      "causal_wavedec_backward_filter");
+  expect_agrees(
+      k,
+      "causal_wavedec_backward_input",
+      {ops::detail::causal_wavedec_backward_input(grads, lo, -2)},
+      joined({lo}, grads),
+      joined({negative}, alternating),
+      [&](const Tensors& t, auto) {
+        return Tensors{composite::causal_wavedec_backward_input(
+            at::TensorList(t).slice(1), t[0], -2)};
+      });
+  expect_agrees(
+      k,
+      "causal_wavedec_backward_filter",
+      {ops::detail::causal_wavedec_backward_filter(grads, x, lo, -2)},
+      joined({x, lo}, grads),
+      joined({x.abs(), negative}, alternating),
+      [&](const Tensors& t, auto) {
+        return Tensors{composite::causal_wavedec_backward_filter(
+            at::TensorList(t).slice(2), t[0], t[1], -2)};
+      });
   const auto w =
       at::randn({k.per_channel ? k.shape.back() : 1, k.level + 2}, at::kDouble)
           .to(lo.scalar_type());
-  expect_close(
-      causal_wavelet_filter(x, lo, hi, w),
-      composite::causal_wavelet_filter(x, lo, hi, w, -2),
-      "causal_wavelet_filter");
+  expect_agrees(
+      k,
+      "causal_wavelet_filter",
+      {causal_wavelet_filter(x, lo, hi, w)},
+      {x, lo, hi, w},
+      [&](const Tensors& t, auto) {
+        return Tensors{
+            composite::causal_wavelet_filter(t[0], t[1], t[2], t[3], -2)};
+      });
   const auto gy = k.values(x.sizes());
-  expect_close(
-      ops::detail::causal_wavelet_filter_backward_input(gy, lo, hi, w, -2),
-      composite::causal_wavelet_filter_backward_input(gy, lo, hi, w, -2),
-      "causal_wavelet_filter_backward_input");
+  expect_agrees(
+      k,
+      "causal_wavelet_filter_backward_input",
+      {ops::detail::causal_wavelet_filter_backward_input(gy, lo, hi, w, -2)},
+      {gy, lo, hi, w},
+      [&](const Tensors& t, auto) {
+        return Tensors{composite::causal_wavelet_filter_backward_input(
+            t[0], t[1], t[2], t[3], -2)};
+      });
   const auto [a, b, c] =
       ops::detail::causal_wavelet_filter_backward_filters(gy, x, lo, hi, w, -2);
-  const auto [d, e, f] =
-      composite::causal_wavelet_filter_backward_filters(gy, x, lo, hi, w, -2);
-  expect_all_close(
-      {a, b, c}, {d, e, f}, "causal_wavelet_filter_backward_filters");
+  expect_agrees(
+      k,
+      "causal_wavelet_filter_backward_filters",
+      {a, b, c},
+      {gy, x, lo, hi, w},
+      [&](const Tensors& t, auto) {
+        const auto [d, e, f] =
+            composite::causal_wavelet_filter_backward_filters(
+                t[0], t[1], t[2], t[3], t[4], -2);
+        return Tensors{d, e, f};
+      });
 }
 
-void check_stationary(const Case& k) {
+void check_stationary(const CpuCase& k) {
   SCOPED_TRACE(k.name());
   const auto x = k.values(k.shape);
   const auto lo = k.filter(k.taps), hi = k.filter(k.taps, true);
   const auto coeffs = swt(x, lo, hi, k.level);
-  expect_all_close(coeffs, composite::swt(x, lo, hi, k.level, -2), "swt");
-  std::vector<at::Tensor> grads;
+  expect_agrees(k, "swt", coeffs, {x, lo, hi}, [&](const Tensors& t, auto) {
+    return composite::swt(t[0], t[1], t[2], k.level, -2);
+  });
+  Tensors grads;
   for (const auto& c : coeffs) {
     grads.push_back(k.values(c.sizes()));
   }
-  expect_close(iswt(grads, lo, hi), composite::iswt(grads, lo, hi, -2), "iswt");
-  const auto [glo, ghi] =
-      ops::detail::swt_backward_filters(grads, x, lo, hi, -2);
-  const auto [clo, chi] = composite::swt_backward_filters(grads, x, lo, hi, -2);
-  expect_all_close({glo, ghi}, {clo, chi}, "swt_backward_filters");
+  expect_agrees(
+      k,
+      "iswt",
+      {iswt(grads, lo, hi)},
+      joined({lo, hi}, grads),
+      [&](const Tensors& t, auto) {
+        return Tensors{
+            composite::iswt(at::TensorList(t).slice(2), t[0], t[1], -2)};
+      });
+  expect_agrees(
+      k,
+      "swt_backward_filters",
+      listed(ops::detail::swt_backward_filters(grads, x, lo, hi, -2)),
+      joined({x, lo, hi}, grads),
+      [&](const Tensors& t, auto) {
+        return listed(composite::swt_backward_filters(
+            at::TensorList(t).slice(3), t[0], t[1], t[2], -2));
+      });
 }
 
 constexpr int64_t kChannels[] = {1, 3, 16, 17, 40, 130};
@@ -215,7 +227,7 @@ TEST(CpuKernels, WaveletsAgreeWithTheCompositePath) {
       // Extrapolation over many taps loses what the dtype has.
       const bool grows = mode == "smooth" || mode == "antireflect";
       // Level 4 is far beyond the maximum of most of these lengths.
-      Case k{
+      CpuCase k{
           {2, n, kChannels[i % 6]},
           std::string(mode),
           kTaps[(i / 2) % 6],
@@ -275,34 +287,55 @@ TEST(CpuKernels, FewChannelsAgreeWithTheCompositePath) {
   }
 }
 
-TEST(CpuKernels, StridedInputsAgreeWithTheCompositePath) {
+TEST(CpuKernels, StridedInputsGiveWhatTheirCopiesGive) {
   const c10::AutoGradMode guard(false);
   const auto lo = at::randn({8}), hi = at::randn({8});
   const auto base = at::randn({3, 5, 2, 260});
+  const auto expect_equal = [](const Tensors& a, const Tensors& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) {
+      EXPECT_TRUE(a[i].equal(b[i])) << i;
+    }
+  };
   for (const auto& x :
        {base.select(2, 1).transpose(1, 2), // the sequence contiguous
         base.select(2, 1).slice(2, 0, 260, 2).transpose(1, 2),
         base.select(2, 0).narrow(1, 2, 1).transpose(1, 2),
         base.permute({0, 3, 1, 2}).flatten(0, 0).select(3, 1)}) {
     ASSERT_FALSE(x.is_contiguous());
-    expect_all_close(
-        wavedec(x, lo, hi, 3),
-        composite::wavedec(x, lo, hi, 3, "reflect", -2),
-        "wavedec");
-    expect_all_close(
-        swt(x, lo, hi, 3), composite::swt(x, lo, hi, 3, -2), "swt");
+    const auto copy = x.contiguous();
+    expect_equal(wavedec(x, lo, hi, 3), wavedec(copy, lo, hi, 3));
+    expect_equal(swt(x, lo, hi, 3), swt(copy, lo, hi, 3));
   }
-  // The sequence last, as [batch, channels, length].
-  const auto x = at::randn({3, 5, 260});
-  const auto coeffs = wavedec(x, lo, hi, 3, "symmetric", -1);
-  expect_all_close(
-      coeffs, composite::wavedec(x, lo, hi, 3, "symmetric", -1), "wavedec");
-  expect_close(
-      waverec(coeffs, lo, hi, "symmetric", -1),
-      composite::waverec(coeffs, lo, hi, "symmetric", -1),
-      "waverec");
-  expect_all_close(
-      swt(x, lo, hi, 3, -1), composite::swt(x, lo, hi, 3, -1), "swt");
+}
+
+TEST(CpuKernels, TheLastAxisAgreesWithTheCompositePath) {
+  const c10::AutoGradMode guard(false);
+  const CpuCase k{{3, 5, 260}, "symmetric", 8, 3, at::kFloat, false};
+  const auto x = k.values(k.shape);
+  const auto lo = k.filter(8), hi = k.filter(8);
+  const auto coeffs = wavedec(x, lo, hi, 3, k.mode, -1);
+  expect_agrees(
+      k, "wavedec", coeffs, {x, lo, hi}, [&](const Tensors& t, auto mode) {
+        return composite::wavedec(t[0], t[1], t[2], 3, mode, -1);
+      });
+  expect_agrees(
+      k,
+      "waverec",
+      {waverec(coeffs, lo, hi, k.mode, -1)},
+      joined({lo, hi}, coeffs),
+      [&](const Tensors& t, auto mode) {
+        return Tensors{composite::waverec(
+            at::TensorList(t).slice(2), t[0], t[1], mode, -1)};
+      });
+  expect_agrees(
+      k,
+      "swt",
+      swt(x, lo, hi, 3, -1),
+      {x, lo, hi},
+      [&](const Tensors& t, auto) {
+        return composite::swt(t[0], t[1], t[2], 3, -1);
+      });
 }
 
 TEST(CpuKernels, StationaryAgreesWithTheCompositePath) {
