@@ -98,6 +98,35 @@ def test_every_short_length(name, mode):
             close(a, b, scale=extended_scale(x, name, mode, 1))
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", [
+    "haar", "db2", "db3", "db4", "sym5", "db6", "db8", "db10", "bior2.4", "coif5"])
+def test_every_short_length_in_vectors(name, mode):
+    """16 and more channels, both dtypes: the kernels that work on rows."""
+    dec, rec = filters(name, "dec"), filters(name, "rec")
+    taps = len(dec[0])
+    norm = max(float(f.abs().sum()) for f in dec)
+    for length in range(1, 71):
+        if raises_for(mode, length, taps, 2):
+            continue
+        x = signal((2, length, (16, 17, 40)[length % 3]), length)
+        scale = extended_scale(x, name, mode, 2)
+        for dtype in (torch.float64, torch.float32):
+            tx = torch.from_numpy(x).to(dtype)
+            values = tx.double().numpy()
+            eps = torch.finfo(dtype).eps
+            ours = ops.wavedec(tx, *[f.to(dtype) for f in dec], 2, mode)
+            theirs = pywt.wavedec(values, name, mode=mode, level=2, axis=1)
+            # Every level rounds sums of `taps` terms of the extended signal.
+            bound = 4 * taps * eps * norm ** 2
+            for a, b in zip(ours, theirs):
+                close(a.double(), b, bound, scale)
+            y = ops.waverec(ours, *[f.to(dtype) for f in rec], mode)
+            c = [t.double().numpy() for t in ours]
+            close(y.double(), pywt.waverec(c, name, mode=mode, axis=1), bound,
+                  max(float(np.abs(t).max()) for t in c))
+
+
 @pytest.mark.parametrize("shape,dim", [((37,), -1), ((4, 37), 0), ((4, 37), 1),
                                        ((2, 5, 37), -1), ((2, 37, 5, 3), 1),
                                        ((37, 2, 5), 0)])

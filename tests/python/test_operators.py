@@ -33,6 +33,7 @@ CASES = {
         for mode, dim, taps in [
             ("reflect", -2, (4,)), ("periodization", 1, (6,)), ("zero", 0, (4,)),
             ("smooth", -2, (3, 4)), ("antireflect", 1, (4,)), ("symmetric", -1, (4,)),
+            ("constant", -2, (4,)), ("periodic", 1, (3, 4)), ("antisymmetric", -2, (4,)),
         ]
     ],
     "waverec": [
@@ -41,6 +42,9 @@ CASES = {
         for mode, n, taps in [
             ("reflect", (4, 4, 6), (4,)), ("periodization", (3, 3, 5), (6,)),
             ("zero", (5, 4, 5), (3, 4)),
+        ] + [
+            (mode, (4, 4, 6), (4,)) for mode in
+            ("constant", "symmetric", "periodic", "smooth", "antisymmetric", "antireflect")
         ]
     ],
     "swt": [
@@ -265,6 +269,33 @@ def test_fourier_taps_keep_only_their_parameters():
             lambda t: kept.append(t.numel()) or t, lambda t: t):
         ops.fourier_taps(a, b, s, 5000, 256).sum().backward()
     assert sum(kept) <= 33 * 64 + 2 * 64
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("name,call", [
+    ("wavedec", lambda x, lo, hi: ops.wavedec(x, lo, hi, 3)),
+    ("waverec", lambda x, lo, hi: ops.waverec([x, x], lo, hi)),
+    ("swt", lambda x, lo, hi: ops.swt(x, lo, hi, 3)),
+    ("iswt", lambda x, lo, hi: ops.iswt([x, x], lo, hi)),
+    ("causal_wavedec", lambda x, lo, hi: ops.causal_wavedec(x, lo, 3)),
+    ("causal_wavelet_filter",
+     lambda x, lo, hi: ops.causal_wavelet_filter(x, lo, hi, torch.ones(1, 5))),
+])
+def test_what_is_kept_for_the_backward(name, call, learned):
+    """The filters; beside learned ones the inputs, and nothing made of them."""
+    x = torch.randn(2, 500, 8, requires_grad=True)
+    lo, hi = (torch.randn(4, requires_grad=learned) for _ in range(2))
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: kept.append(t) or t, lambda t: t):
+        out = call(x, lo, hi)
+    large = [t for t in kept if t.numel() >= 100]
+    inputs = 2 if name in ("waverec", "iswt") else 1
+    assert len(large) == (inputs if learned else 0)
+    assert all(t.data_ptr() == x.data_ptr() for t in large)
+    out = out if isinstance(out, list) else [out]
+    sum(t.sum() for t in out).backward()
+    assert x.grad is not None and (lo.grad is not None) == learned
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
@@ -494,6 +525,7 @@ HALF_CASES = {
     "waverec": (lambda s, f: ops.waverec([s(2, 6, 3), s(2, 6, 3), s(2, 10, 3)], f(4), f(4))),
     "swt": (lambda s, f: ops.swt(s(2, 19, 3), f(4), f(4), 2)),
     "iswt": (lambda s, f: ops.iswt([s(2, 19, 3), s(2, 19, 3)], f(3, 4), f(3, 4))),
+    "causal_filter": (lambda s, f: ops.causal_filter(s(2, 19, 6), f(6, 3), 2)),
     "causal_wavedec": (lambda s, f: ops.causal_wavedec(s(2, 19, 3), f(3), 3)),
     "causal_wavelet_filter": (
         lambda s, f: ops.causal_wavelet_filter(s(2, 19, 3), f(3, 2), f(3, 2), f(3, 5))),
