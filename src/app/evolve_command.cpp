@@ -27,6 +27,14 @@ struct EvolveWords {
   int64_t jobs = 0;
 };
 
+std::string shown(const std::string& value) {
+  return value.empty() ? "nothing" : value;
+}
+template <class Value>
+Value shown(Value value) {
+  return value;
+}
+
 /// Throws where a value that was given is not the one that the search has.
 /// What may be said anew is not among them.
 void check_same_search(
@@ -43,9 +51,9 @@ void check_same_search(
         " of the search in ",
         given.settings.resume,
         " is ",
-        then,
+        shown(then),
         " and cannot become ",
-        now);
+        shown(now));
   };
   const auto free = [&](const std::string& name) {
     return name == "resume" || name == "out" || name == "device" ||

@@ -173,12 +173,12 @@ HRFEvoOptions evolve_options(const Settings& settings, EvolveSettings& evolve) {
   check_model_words(model);
   const auto places = chosen_places(model, evolve.places);
   evolve.places = places_to_string(places);
+  TORCH_CHECK(evolve.rungs >= 1, "--rungs is ", evolve.rungs, "; at least 1");
   TORCH_CHECK(
-      evolve.rungs >= 1 && evolve.rungs <= 16 &&
-          settings.steps >> (evolve.rungs - 1) >= 1,
+      evolve.rungs <= 16 && settings.steps >> (evolve.rungs - 1) >= 1,
       "--rungs is ",
       evolve.rungs,
-      "; at least 1, and --steps ",
+      "; --steps ",
       settings.steps,
       " can be halved ",
       evolve.rungs - 1,
