@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <string>
 
 namespace {
 
@@ -22,7 +23,11 @@ struct Seeding : testing::EmptyTestEventListener {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   auto& tests = *testing::UnitTest::GetInstance();
-  tests.listeners().Append(new Seeding);
+  auto* const seeding = new Seeding;
+  tests.listeners().Append(seeding);
+  // RapidCheck's too.
+  const auto seed = "seed=" + std::to_string(seeding->seed);
+  setenv("RC_PARAMS", seed.c_str(), /*overwrite=*/0);
   const int result = RUN_ALL_TESTS();
   // A filter that matches nothing must not look like success.
   return tests.test_to_run_count() == 0 && !GTEST_FLAG_GET(list_tests) ? 1
