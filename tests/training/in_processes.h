@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -20,6 +21,9 @@ namespace signalllm::training {
 inline void in_processes(
     int64_t count,
     const std::function<void(std::shared_ptr<Processes>)>& work) {
+  // torch keeps a record of collectives for the process, which is not safe for
+  // the groups of several threads.
+  setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/1);
   const auto port = free_port();
   std::vector<std::thread> threads;
   for (int64_t rank = 0; rank < count; ++rank) {
