@@ -1,5 +1,6 @@
 #include <signalllm/evolution.h>
 
+#include "names.h"
 #include "pareto.h"
 
 #include <c10/util/Exception.h>
@@ -11,21 +12,21 @@
 
 namespace signalllm {
 
+namespace {
+
+constexpr Name<SearchKind> kSearches[] = {
+    {SearchKind::Evolve, "evolve"},
+    {SearchKind::Random, "random"},
+};
+
+} // namespace
+
 const char* to_string(SearchKind kind) {
-  return kind == SearchKind::Evolve ? "evolve" : "random";
+  return name_of(kSearches, kind);
 }
 
 SearchKind parse_search_kind(const std::string& name) {
-  for (auto kind : {SearchKind::Evolve, SearchKind::Random}) {
-    if (name == to_string(kind)) {
-      return kind;
-    }
-  }
-  TORCH_CHECK(
-      false,
-      "parse_search_kind: '",
-      name,
-      "' is not a search, allowed are evolve and random");
+  return parse_name(kSearches, "parse_search_kind", "a search", name);
 }
 
 namespace {

@@ -42,10 +42,6 @@ at::Tensor odd_basis(int64_t n, const at::TensorOptions& like) {
        angle.sin() * scale});
 }
 
-} // namespace
-
-namespace {
-
 constexpr Name<SpectralKind> kSpectralKinds[] = {
     {SpectralKind::None, "none"},
     {SpectralKind::Channel, "channel"},
