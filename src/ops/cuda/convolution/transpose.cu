@@ -5,6 +5,8 @@
 
 #include "fft_conv.h"
 
+#include "ops/cuda/vector.cuh"
+
 namespace signalllm::cuda {
 namespace {
 
