@@ -206,7 +206,8 @@ def train(args, folder, steps, *more):
         [args.program, "train", "--data", args.data, "--extensions", "*", "--out", str(folder),
          "--context", str(CONTEXT), "--batch", str(BATCH), "--lr", "3e-3", "--device", "cpu",
          "--threads", str(args.threads), "--steps", str(steps), "--report-every", "5",
-         "--evaluate-every", "0", "--checkpoint-every", "0", *more],
+         "--evaluate-every", "0", "--checkpoint-every", "0", "--attention", "0.25",
+         "--model", "qk_norm=false", *more],
         check=True, stdout=subprocess.DEVNULL, env={**os.environ, "SIGNALLLM_PYTHON": "true"})
     lines = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
     return [line["tokens_per_second"] for line in lines if "tokens_per_second" in line][1:]

@@ -26,7 +26,7 @@ struct Settings {
   int64_t dim = 128;
   int64_t layers = 4;
   int64_t heads = 4;
-  double attention = 0.25;
+  double attention = 0.5;
   int64_t context = 128;
   double dropout = 0.0;
   std::string model;

@@ -88,7 +88,7 @@ void check_attention_options(const WaveletTransformerBlockOptions& options) {
     return;
   }
   const WaveletTransformerBlockOptions standard(1, 1);
-  refuse(options.qk_norm(), "qk_norm", "true");
+  refuse(options.qk_norm().value_or(false), "qk_norm", "true");
   refuse(options.window() != standard.window(), "window", options.window());
   refuse(options.opened() != standard.opened(), "opened", options.opened());
   refuse(
@@ -103,6 +103,10 @@ int64_t WaveletTransformerBlockOptions::attention_width() const {
   auto attending =
       std::llround(attention_fraction() * static_cast<double>(heads()));
   return attending * (dim() / heads());
+}
+
+bool WaveletTransformerBlockOptions::has_qk_norm() const {
+  return qk_norm().value_or(attention() == AttentionKind::Wavelet);
 }
 
 WaveletTransformerBlockImpl::WaveletTransformerBlockImpl(
@@ -122,6 +126,7 @@ WaveletTransformerBlockImpl::WaveletTransformerBlockImpl(
       options.attention_fraction(),
       ", allowed are 0 to 1");
   check_attention_options(options);
+  options.qk_norm(options.has_qk_norm());
   reset();
 }
 
@@ -150,7 +155,7 @@ void WaveletTransformerBlockImpl::reset() {
                              .levels(options.levels())
                              .filters(options.filters())
                              .rotary(options.rotary())
-                             .qk_norm(options.qk_norm())
+                             .qk_norm(*options.qk_norm())
                              .window(options.window())
                              .opened(options.opened())
                              .max_length(options.max_length())

@@ -61,6 +61,7 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       "SignalLLM: token_noise is ",
       options.token_noise(),
       ", allowed are 0 to 1");
+  options.qk_norm(block_options(options).has_qk_norm());
   reset();
 }
 

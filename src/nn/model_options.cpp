@@ -93,6 +93,9 @@ std::string text(int64_t value) {
 std::string text(bool value) {
   return value ? "true" : "false";
 }
+std::string text(const std::optional<bool>& value) {
+  return value ? text(*value) : "auto";
+}
 std::string text(const std::string& value) {
   return value;
 }
@@ -132,6 +135,23 @@ void read(const std::string& key, const std::string& from, bool& to) {
       from,
       "', it must be true or false");
   to = from == "true";
+}
+void read(
+    const std::string& key,
+    const std::string& from,
+    std::optional<bool>& to) {
+  TORCH_CHECK(
+      from == "true" || from == "false" || from == "auto",
+      "SignalLLMOptions::parse: ",
+      key,
+      " is '",
+      from,
+      "', it must be true, false or auto");
+  if (from == "auto") {
+    to.reset();
+  } else {
+    to = from == "true";
+  }
 }
 void read(const std::string&, const std::string& from, std::string& to) {
   to = from;

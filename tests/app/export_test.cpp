@@ -106,13 +106,13 @@ TEST_F(AppExport, ComesBackTheSame) {
 
 TEST_F(AppExport, TheConfigurationSaysEveryOption) {
   run("train --data %/text.txt --steps 1 --out %/run --model "
-      "wavelet=lattice(0.5),qk_norm=true");
+      "wavelet=lattice(0.5)");
   run("export --run %/run --out %/not/there/yet");
   const auto config =
       nlohmann::json::parse(folder_.read("not/there/yet/config.json"));
   EXPECT_EQ(config["model_type"], "signalllm");
   EXPECT_EQ(config["vocab_size"], 256);
-  EXPECT_EQ(config["attention_fraction"], 0.25);
+  EXPECT_EQ(config["attention_fraction"], 0.5);
   EXPECT_EQ(config["qk_norm"], true);
   EXPECT_EQ(config["wavelet"], "lattice(0.5)");
   EXPECT_EQ(config["torch_dtype"], "float32");

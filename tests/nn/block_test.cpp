@@ -98,7 +98,7 @@ TEST_F(BlockTest, SavesClonesAndPrints) {
   const auto text = printed(b);
   EXPECT_EQ(
       text.substr(0, text.find('\n')),
-      "signalllm::WaveletTransformerBlock(dim=8, heads=4, attention_width=2, "
+      "signalllm::WaveletTransformerBlock(dim=8, heads=4, attention_width=4, "
       "dropout=0, causal=true)(");
 }
 

@@ -10,14 +10,14 @@ namespace signalllm {
 namespace {
 
 TEST(Flops, AreThoseOfTheModelsParts) {
-  // Width 16, of which 4 attend and 12 convolve; filters of 3 taps before both.
+  // Width 16, of which 8 attend and 8 convolve; filters of 3 taps before both.
   SignalLLM model(SignalLLMOptions(11).dim(16).layers(2).heads(4));
   const double matrices =
-      16 * 3 * 4 + 4 * 16 + 16 * 3 * 12 + 12 * 16 + 16 * 64 + 64 * 16;
+      16 * 3 * 8 + 8 * 16 + 16 * 3 * 8 + 8 * 16 + 16 * 64 + 64 * 16;
   for (const int64_t length : {32, 128}) {
-    const double attention = 4 * 4 * (length + 1) / 2.0;
-    const double convolution = 15 * 12 * std::log2(2.0 * length);
-    const double filters = 2 * 3 * (3 * 4 + 3 * 12);
+    const double attention = 4 * 8 * (length + 1) / 2.0;
+    const double convolution = 15 * 8 * std::log2(2.0 * length);
+    const double filters = 2 * 3 * (3 * 8 + 3 * 8);
     EXPECT_DOUBLE_EQ(
         training_flops(*model, length),
         3 *

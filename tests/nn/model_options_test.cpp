@@ -7,6 +7,31 @@ using namespace signalllm::test;
 
 struct ModelOptionsTest : testing::Test {};
 
+TEST_F(ModelOptionsTest, NormaliseQueriesWhereTheAttentionCan) {
+  const auto norm = [](const std::map<std::string, std::string>& given) {
+    std::map<std::string, std::string> values{{"vocab_size", "9"}};
+    values.insert(given.begin(), given.end());
+    return SignalLLM(SignalLLMOptions::parse(values))
+        ->options.describe()
+        .at("qk_norm");
+  };
+  EXPECT_EQ(SignalLLMOptions(9).describe().at("qk_norm"), "auto");
+  EXPECT_EQ(norm({}), "true");
+  EXPECT_EQ(norm({{"qk_norm", "auto"}}), "true");
+  EXPECT_EQ(norm({{"qk_norm", "false"}}), "false");
+  EXPECT_EQ(norm({{"attention", "frequency"}}), "false");
+  EXPECT_NE(
+      message_of([&] {
+        norm({{"attention", "frequency"}, {"qk_norm", "true"}});
+      }).find("qk_norm is true, but attention=frequency has no such option"),
+      std::string::npos);
+  EXPECT_NE(
+      message_of([&] {
+        norm({{"qk_norm", "1"}});
+      }).find("qk_norm is '1', it must be true, false or auto"),
+      std::string::npos);
+}
+
 TEST_F(ModelOptionsTest, SurviveAsText) {
   const auto options = SignalLLMOptions(300)
                            .dim(96)

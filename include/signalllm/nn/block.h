@@ -10,6 +10,7 @@
 #include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
+#include <optional>
 #include <string>
 
 namespace signalllm {
@@ -36,7 +37,7 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(int64_t, heads);
   /// Share of the width that attends (rounded to whole heads); the rest is
   /// convolved. 0 and 1 leave one of the two out.
-  TORCH_ARG(double, attention_fraction) = 0.25;
+  TORCH_ARG(double, attention_fraction) = 0.5;
   TORCH_ARG(int64_t, max_length) = 256;
   /// After the mixers and the feed-forward part.
   TORCH_ARG(double, dropout) = 0.0;
@@ -48,8 +49,9 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   TORCH_ARG(AttentionKind, attention) = AttentionKind::Wavelet;
   TORCH_ARG(bool, rotary) = true;
-  /// Normalised queries and keys (`AttentionKind::Wavelet`).
-  TORCH_ARG(bool, qk_norm) = false;
+  /// Normalised queries and keys; not said, true with
+  /// `AttentionKind::Wavelet`, the only one that has them.
+  TORCH_ARG(std::optional<bool>, qk_norm);
   /// Ricker relative positions (`AttentionKind::Frequency`).
   TORCH_ARG(bool, ricker) = false;
   /// The attention's window and opened nodes, see `WaveletAttention`.
@@ -73,6 +75,8 @@ struct SIGNALLLM_API WaveletTransformerBlockOptions {
  public:
   /// Width D_a of the attention, a multiple of the head size.
   int64_t attention_width() const;
+  /// `qk_norm`, and what it stands for where it is not said.
+  bool has_qk_norm() const;
 };
 
 /// What a block remembers while it generates.

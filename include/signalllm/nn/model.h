@@ -15,6 +15,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,7 @@ struct SIGNALLLM_API SignalLLMOptions {
   /// Head size is `dim / heads`.
   TORCH_ARG(int64_t, heads) = 4;
   /// Share of every block's width that attends; the rest is convolved.
-  TORCH_ARG(double, attention_fraction) = 0.25;
+  TORCH_ARG(double, attention_fraction) = 0.5;
   /// Length of the training windows: the unit of time of the Fourier kernels.
   TORCH_ARG(int64_t, max_length) = 256;
   /// After the mixers and the feed-forward parts.
@@ -60,8 +61,10 @@ struct SIGNALLLM_API SignalLLMOptions {
   TORCH_ARG(int64_t, ffn_multiple) = 4;
   /// Rotary positions in the attention.
   TORCH_ARG(bool, rotary) = true;
-  /// Queries and keys of the attention normalised, see `WaveletAttention`.
-  TORCH_ARG(bool, qk_norm) = false;
+  /// Queries and keys of the attention normalised, see `WaveletAttention`; not
+  /// said ("auto"), true where the attention has it. A model's own `options`
+  /// say which.
+  TORCH_ARG(std::optional<bool>, qk_norm);
   /// Ricker relative positions in the attention, only with
   /// `AttentionKind::Frequency`.
   TORCH_ARG(bool, ricker) = false;
