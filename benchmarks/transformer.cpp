@@ -1,5 +1,7 @@
 #include "transformer.h"
 
+#include <signalllm/nn/model.h>
+
 #include <torch/types.h>
 
 #include <charconv>
@@ -64,6 +66,7 @@ void TransformerOptions::set(const std::string& values) {
     };
   };
   const std::map<std::string, std::function<void(const std::string&)>> known{
+      {"passes", integer(passes_)},
       {"hidden", integer(hidden_)},
       {"activation",
        [this](const std::string& from) {
@@ -188,6 +191,11 @@ TransformerImpl::TransformerImpl(const TransformerOptions& options_)
       " cannot be divided into ",
       options.heads(),
       " heads of equal, even size");
+  TORCH_CHECK(
+      options.passes() >= 1,
+      "Transformer: passes is ",
+      options.passes(),
+      ", it must be at least 1");
   reset();
 }
 
@@ -215,8 +223,8 @@ void TransformerImpl::reset() {
   const auto std = options.init_std() > 0
       ? options.init_std()
       : 0.7 / std::sqrt(static_cast<double>(dim));
-  const auto residual =
-      std / std::sqrt(2.0 * static_cast<double>(options.layers()));
+  const auto runs = block_runs(options.layers(), options.passes()).size();
+  const auto residual = std / std::sqrt(2.0 * static_cast<double>(runs));
   for (const auto& module : *blocks) {
     auto* block = module->as<TransformerBlockImpl>();
     block->in_proj->weight.normal_(0, std);
@@ -239,8 +247,8 @@ torch::Tensor TransformerImpl::forward(const torch::Tensor& tokens) {
   auto x = dropout->forward(torch::embedding(embedding_weight, inputs));
   const auto rotation = rotations(
       tokens.size(1), options.dim() / options.heads(), tokens.options());
-  for (const auto& block : *blocks) {
-    x = block->as<TransformerBlockImpl>()->forward(x, rotation);
+  for (const auto run : block_runs(options.layers(), options.passes())) {
+    x = blocks->at<TransformerBlockImpl>(run).forward(x, rotation);
   }
   x = options.rms_norm() ? torch::rms_norm(x, {options.dim()}, gain, 1e-6)
                          : norm->forward(x);

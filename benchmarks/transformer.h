@@ -23,6 +23,8 @@ struct TransformerOptions {
   TORCH_ARG(int64_t, vocab_size);
   TORCH_ARG(int64_t, dim) = 128;
   TORCH_ARG(int64_t, layers) = 4;
+  /// As SignalLLM's: how often the middle half of the blocks runs.
+  TORCH_ARG(int64_t, passes) = 1;
   TORCH_ARG(int64_t, heads) = 4;
   /// Hidden width of the feed-forward parts; 0 means 4 `dim`.
   TORCH_ARG(int64_t, hidden) = 0;

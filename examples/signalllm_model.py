@@ -42,9 +42,16 @@ def forward(config, weights, tokens):
     """The logits [B, T, V] after each of the tokens [B, T]."""
     table = embedding(weights)
     x = table[tokens]
-    for layer in range(config["layers"]):
+    for layer in runs(config["layers"], config.get("passes", 1)):
         x = block(config, part(weights, f"blocks.{layer}."), x)
     return layer_norm(part(weights, "norm."), x) @ table.T
+
+
+def runs(layers, passes):
+    """The block at each place: the middle half of them comes `passes` times."""
+    blocks = list(range(layers))
+    first = layers // 4
+    return blocks[:first] + passes * blocks[first:layers - first] + blocks[layers - first:]
 
 
 def part(weights, prefix):

@@ -321,8 +321,9 @@ class RecallBench {
       const data::RecallBatch& data) {
     const auto table = model.embedding->weight();
     auto x = at::embedding(table, data.inputs);
-    for (const auto& block : *model.blocks) {
-      x = block->as<WaveletTransformerBlockImpl>()->forward(x);
+    for (const auto run :
+         block_runs(model.options.layers(), model.options.passes())) {
+      x = model.blocks->at<WaveletTransformerBlockImpl>(run).forward(x);
     }
     const auto places =
         data.positions.unsqueeze(-1).expand({-1, -1, x.size(2)});

@@ -93,7 +93,9 @@ double training_bytes(
   const double value = settings.precision == "bfloat16" ? 2 : 4;
   const double tokens = static_cast<double>(settings.batch) *
       static_cast<double>(settings.context);
-  const double token = kept_widths * static_cast<double>(model.layers()) *
+  const double token = kept_widths *
+          static_cast<double>(
+                           block_runs(model.layers(), model.passes()).size()) *
           static_cast<double>(model.dim()) * value +
       3 * 4 * static_cast<double>(model.vocab_size());
   return 16.0 * static_cast<double>(parameters) + tokens * token;

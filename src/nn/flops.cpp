@@ -29,7 +29,8 @@ double filter_flops(const CausalFilterOptions& options) {
   return 2 * channels * (2 * taps * levels + levels + 2);
 }
 
-double forward_flops(const torch::nn::Module& module, int64_t length) {
+/// Of the module itself, without its children.
+double own_flops(const torch::nn::Module& module, int64_t length) {
   const auto number = [](auto value) { return static_cast<double>(value); };
   if (const auto* linear = module.as<torch::nn::LinearImpl>()) {
     return 2 * number(linear->weight.numel());
@@ -60,6 +61,23 @@ double forward_flops(const torch::nn::Module& module, int64_t length) {
   return 0;
 }
 
+double forward_flops(const torch::nn::Module& module, int64_t length) {
+  auto flops = own_flops(module, length);
+  const auto* model = module.as<SignalLLMImpl>();
+  for (const auto& child : module.children()) {
+    if (!model || child != model->blocks.ptr()) {
+      flops += forward_flops(*child, length);
+    }
+  }
+  if (model) { // a block as often as it runs
+    for (const auto run :
+         block_runs(model->options.layers(), model->options.passes())) {
+      flops += forward_flops(*model->blocks->ptr(run), length);
+    }
+  }
+  return flops;
+}
+
 } // namespace
 
 double mean_keys(int64_t length, int64_t window) {
@@ -82,11 +100,7 @@ double mean_keys(int64_t length, int64_t window) {
 }
 
 double training_flops(const torch::nn::Module& model, int64_t length) {
-  double forward = 0;
-  for (const auto& module : model.modules()) {
-    forward += forward_flops(*module, length);
-  }
-  return 3 * forward;
+  return 3 * forward_flops(model, length);
 }
 
 } // namespace signalllm

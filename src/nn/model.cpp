@@ -54,6 +54,11 @@ SignalLLMImpl::SignalLLMImpl(const SignalLLMOptions& options_)
       " and layers ",
       options.layers(),
       ", there must be a token and no negative number of layers");
+  TORCH_CHECK(
+      options.passes() >= 1,
+      "SignalLLM: passes is ",
+      options.passes(),
+      ", it must be at least 1");
   wavelets_of_levels(
       options.wavelet()); // throws, also where no filter asks for it
   TORCH_CHECK(
@@ -119,7 +124,7 @@ void SignalLLMImpl::reset_parameters() {
       ? options.init_std()
       : 0.7 / std::sqrt(static_cast<double>(options.dim()));
   const auto residual =
-      std / std::sqrt(2.0 * static_cast<double>(options.layers()));
+      std / std::sqrt(2.0 * static_cast<double>(runs().size()));
   for (const auto& module : modules(/*include_self=*/false)) {
     if (auto* spectral = module->as<SpectralEmbeddingImpl>()) {
       spectral->reset_parameters();
@@ -187,8 +192,8 @@ torch::Tensor SignalLLMImpl::hidden(
   if (adaptive_basis) {
     x = adaptive_basis->forward(x);
   }
-  for (const auto& block : *blocks) {
-    x = block->as<WaveletTransformerBlockImpl>()->forward(x);
+  for (const auto block : runs()) {
+    x = blocks->at<WaveletTransformerBlockImpl>(block).forward(x);
   }
   return norm->forward(x);
 }

@@ -80,8 +80,12 @@ SignalLLMState SignalLLMImpl::make_state(int64_t batch) {
       ", it must be at least 1");
   SignalLLMState state;
   state.batch = batch;
-  state.blocks.resize(blocks->size());
+  state.blocks.resize(runs().size());
   return state;
+}
+
+std::vector<size_t> SignalLLMImpl::runs() const {
+  return block_runs(options.layers(), options.passes());
 }
 
 void SignalLLMImpl::check_state(
@@ -89,8 +93,9 @@ void SignalLLMImpl::check_state(
     const torch::Tensor& tokens,
     const SignalLLMState& state) const {
   check_tokens(function, tokens, options.vocab_size());
+  const auto count = runs().size();
   TORCH_CHECK(
-      tokens.size(0) == state.batch && state.blocks.size() == blocks->size(),
+      tokens.size(0) == state.batch && state.blocks.size() == count,
       function,
       ": tokens have batch ",
       tokens.size(0),
@@ -98,8 +103,8 @@ void SignalLLMImpl::check_state(
       state.batch,
       " and ",
       state.blocks.size(),
-      " layers of ",
-      blocks->size());
+      " runs of a block, the model has ",
+      count);
   const auto last = state.length + tokens.size(1) - 1;
   TORCH_CHECK(
       !positions || last < options.max_length(),
@@ -155,11 +160,12 @@ torch::Tensor SignalLLMImpl::hidden_incremental(
   if (adaptive_basis) {
     x = adaptive_basis->forward_incremental(x, state.adaptive_basis);
   }
-  for (size_t layer = 0; layer < blocks->size(); ++layer) {
-    auto* block = blocks[layer]->as<WaveletTransformerBlockImpl>();
-    auto& remembered = state.blocks[layer];
-    x = next ? block->forward_next(x, remembered, *next)
-             : block->forward_incremental(x, remembered);
+  size_t place = 0;
+  for (const auto run : runs()) {
+    auto& block = blocks->at<WaveletTransformerBlockImpl>(run);
+    auto& remembered = state.blocks[place++];
+    x = next ? block.forward_next(x, remembered, *next)
+             : block.forward_incremental(x, remembered);
   }
   return norm->forward(x);
 }
@@ -191,9 +197,10 @@ torch::Tensor SignalLLMImpl::step(
 bool SignalLLMImpl::advance(SignalLLMState& state, int64_t count) const {
   state.length += count;
   bool replaced = false;
-  for (size_t layer = 0; layer < blocks->size(); ++layer) {
-    const auto* block = (*blocks)[layer]->as<WaveletTransformerBlockImpl>();
-    replaced |= block->advance(state.blocks[layer], count);
+  size_t place = 0;
+  for (const auto run : runs()) {
+    replaced |= blocks->at<WaveletTransformerBlockImpl>(run).advance(
+        state.blocks[place++], count);
   }
   return replaced;
 }

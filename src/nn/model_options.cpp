@@ -15,6 +15,22 @@ namespace signalllm {
 SignalLLMOptions::SignalLLMOptions(int64_t vocab_size)
     : vocab_size_(vocab_size) {}
 
+std::vector<size_t> block_runs(int64_t layers, int64_t passes) {
+  const auto first = layers / 4, end = layers - first;
+  std::vector<size_t> runs;
+  const auto run = [&](int64_t from, int64_t to) {
+    for (auto block = from; block < to; ++block) {
+      runs.push_back(static_cast<size_t>(block));
+    }
+  };
+  run(0, first);
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    run(first, end);
+  }
+  run(end, layers);
+  return runs;
+}
+
 namespace {
 
 constexpr Name<EmbeddingKind> kEmbeddings[] = {
@@ -40,6 +56,7 @@ void each_option(Options& options, See see) {
   see("vocab_size", options.vocab_size());
   see("dim", options.dim());
   see("layers", options.layers());
+  see("passes", options.passes());
   see("heads", options.heads());
   see("attention_fraction", options.attention_fraction());
   see("max_length", options.max_length());

@@ -240,6 +240,13 @@ TEST(ModuleErrors, Model) {
               "0",
               "must be a token"),
           SIGNALLLM_WRONG(
+              "no pass",
+              SignalLLM(Options(11).passes(0)),
+              "SignalLLM",
+              "passes",
+              "0",
+              "at least 1"),
+          SIGNALLLM_WRONG(
               "heads that do not divide the width",
               SignalLLM(Options(11).dim(10).heads(4)),
               "dim 10",

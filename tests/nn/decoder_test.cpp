@@ -181,6 +181,8 @@ TEST_F(DecoderTest, RepeatsWhatForwardComputes) {
       small().window(6).attention_fraction(1).feed_forward(
           SpectralKind::CausalTime),
       small().attention_fraction(0),
+      small().passes(3).opened(3),
+      small().passes(2).window(0),
       small().window(0).absolute_positions(true).max_length(150)};
   for (size_t i = 0; i < all.size(); ++i) {
     auto model = model_of(all[i].layers(i == 0 ? 2 : 1));

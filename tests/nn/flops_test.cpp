@@ -26,6 +26,16 @@ TEST(Flops, AreThoseOfTheModelsParts) {
   }
 }
 
+TEST(Flops, CountABlockAsOftenAsItRuns) {
+  const auto flops = [](int64_t layers, int64_t passes) {
+    return training_flops(
+        *SignalLLM(SignalLLMOptions(11).dim(16).layers(layers).passes(passes)),
+        64);
+  };
+  EXPECT_DOUBLE_EQ(flops(4, 1), flops(2, 2));
+  EXPECT_DOUBLE_EQ(flops(4, 3), flops(8, 1));
+}
+
 TEST(Flops, AWindowSeesTheTree) {
   EXPECT_EQ(mean_keys(16, 0), 8.5);
   EXPECT_EQ(mean_keys(8, 4), 4.5); // all of it

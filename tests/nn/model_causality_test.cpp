@@ -76,6 +76,7 @@ std::vector<SignalLLMOptions> variants(const SignalLLMOptions& base) {
             .token_noise(0.05)
             .absolute_positions(true)
             .fourier_norm(false)
+            .passes(2)
             .qk_norm(attention == AttentionKind::Wavelet)
             .activation(Activation::Gelu);
         out.push_back(options);

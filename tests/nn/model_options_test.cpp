@@ -36,6 +36,7 @@ TEST_F(ModelOptionsTest, SurviveAsText) {
   const auto options = SignalLLMOptions(300)
                            .dim(96)
                            .heads(6)
+                           .passes(3)
                            .attention_fraction(1.0 / 3)
                            .dropout(0.1)
                            .rotary(false)

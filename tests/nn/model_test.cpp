@@ -83,6 +83,57 @@ TEST_F(ModelTest, StartsAsAskedAndAtTheUniformLoss) {
   EXPECT_NEAR(loss.item<double>(), std::log(500.0), 0.1);
 }
 
+TEST_F(ModelTest, TheMiddleHalfOfTheBlocksRunsAgain) {
+  using Runs = std::vector<size_t>;
+  EXPECT_EQ(block_runs(0, 3), Runs{});
+  EXPECT_EQ(block_runs(1, 3), (Runs{0, 0, 0}));
+  EXPECT_EQ(block_runs(2, 2), (Runs{0, 1, 0, 1}));
+  EXPECT_EQ(block_runs(3, 2), (Runs{0, 1, 2, 0, 1, 2}));
+  EXPECT_EQ(block_runs(4, 2), (Runs{0, 1, 2, 1, 2, 3}));
+  EXPECT_EQ(block_runs(5, 2), (Runs{0, 1, 2, 3, 1, 2, 3, 4}));
+  EXPECT_EQ(block_runs(8, 1), (Runs{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(block_runs(8, 2), (Runs{0, 1, 2, 3, 4, 5, 2, 3, 4, 5, 6, 7}));
+}
+
+TEST_F(ModelTest, PassesAreBlocksWithTheSameWeights) {
+  torch::NoGradGuard no_grad;
+  SignalLLM m(small().layers(4).passes(2)), unrolled(small().layers(6));
+  EXPECT_EQ(
+      m->num_parameters(), SignalLLM(small().layers(4))->num_parameters());
+  auto from = m->named_parameters();
+  for (auto& p : from) {
+    p.value().add_(torch::randn_like(p.value()) * 0.05);
+  }
+  const std::string of_run = "012123";
+  for (auto& p : unrolled->named_parameters()) {
+    auto name = p.key();
+    if (name.starts_with("blocks.")) {
+      name[7] = of_run[static_cast<size_t>(name[7] - '0')];
+    }
+    p.value().copy_(from[name]);
+  }
+  const auto x = tokens(2, 30);
+  EXPECT_TRUE(m->forward(x).equal(unrolled->forward(x)));
+  m->to(torch::kDouble);
+  auto state = m->make_state(2);
+  EXPECT_EQ(state.blocks.size(), of_run.size());
+  std::vector<torch::Tensor> out;
+  for (int64_t t = 0; t < 30; ++t) {
+    out.push_back(m->forward_incremental(x.slice(1, t, t + 1), state));
+  }
+  expect_close(torch::cat(out, 1), m->forward(x), 1e-10);
+}
+
+TEST_F(ModelTest, RunsOfBlocksDivideTheStart) {
+  SignalLLM m(small().dim(64).layers(4).passes(2));
+  EXPECT_NEAR(
+      m->named_parameters()["blocks.0.feed_forward.out_proj.weight"]
+          .std()
+          .item<double>(),
+      0.7 / 8 / std::sqrt(12.0),
+      0.001);
+}
+
 TEST_F(ModelTest, GreedyTokensAreThoseOfTheFullForward) {
   torch::NoGradGuard no_grad;
   for (const bool swapped : {false, true}) {

@@ -47,7 +47,7 @@ def train(text, folder, more):
 SMALL = "--dim 32 --layers 2 --heads 4 --context 48"
 MODELS = {
     "default": "--context 128",
-    "tree": SMALL + " --attention 0.5 --model window=8,attention_filter=short,qk_norm=true",
+    "tree": SMALL + " --attention 0.5 --model window=8,attention_filter=short,qk_norm=true,passes=2",
     "fourier": SMALL + " --attention 0 --tokenizer chars --model embedding=hybrid,fourier_norm=false,"
     "constant_q=false,feed_forward=causal_time,activation=gelu",
     "attention": SMALL + " --attention 1 --model rotary=false,attention_filter=none,feed_forward=none,harmonics=5",

@@ -34,6 +34,12 @@ SIGNALLLM_API const char* to_string(EmbeddingKind kind);
 /// Inverse of `to_string`; throws naming what is allowed.
 SIGNALLLM_API EmbeddingKind parse_embedding_kind(const std::string& name);
 
+/// The block that runs at each place, of `layers` blocks whose middle half runs
+/// `passes` times with the same weights: of 8 blocks 0 1 (2 3 4 5) 6 7, the
+/// part in brackets again and again. The middle half is that from layers / 4 to
+/// layers - layers / 4, rounded down: of up to 3 blocks it is all of them.
+SIGNALLLM_API std::vector<size_t> block_runs(int64_t layers, int64_t passes);
+
 /// Options for `SignalLLM`: what has to be known to build the model again.
 struct SIGNALLLM_API SignalLLMOptions {
   /* implicit */ SignalLLMOptions(int64_t vocab_size);
@@ -42,6 +48,9 @@ struct SIGNALLLM_API SignalLLMOptions {
   /// Width D.
   TORCH_ARG(int64_t, dim) = 128;
   TORCH_ARG(int64_t, layers) = 4;
+  /// How often the middle half of the blocks runs, see `block_runs`: more
+  /// computation with the same parameters.
+  TORCH_ARG(int64_t, passes) = 1;
   /// Head size is `dim / heads`.
   TORCH_ARG(int64_t, heads) = 4;
   /// Share of every block's width that attends; the rest is convolved.
@@ -105,7 +114,8 @@ struct SIGNALLLM_API SignalLLMOptions {
   /// Standard deviation of the embedding at the start.
   TORCH_ARG(double, embedding_std) = 0.02;
   /// Standard deviation of the weights at the start, 0 for `0.7 / sqrt(dim)`;
-  /// over `sqrt(2 layers)` for those that write into the residual stream.
+  /// over `sqrt(2 n)` for those that write into the residual stream, of n runs
+  /// of a block.
   TORCH_ARG(double, init_std) = 0;
 
  public:
@@ -127,6 +137,7 @@ struct SIGNALLLM_API SignalLLMState {
   int64_t length = 0;
   torch::Tensor embedding;
   AdaptiveBasisSelectionState adaptive_basis;
+  /// One for each of the `block_runs`.
   std::vector<WaveletTransformerBlockState> blocks;
   NextPosition next;
 
@@ -137,9 +148,10 @@ struct SIGNALLLM_API SignalLLMState {
 
 /// Causal language model of signal-processing parts.
 ///
-/// `x = E[tokens]`, the blocks, `logits = LN(x) E^T` with the tied spectral or
-/// hybrid embedding E; between embedding and blocks, where asked for, learned
-/// positions, dropout, `StochasticTransform` and `AdaptiveBasisSelection`.
+/// `x = E[tokens]`, the blocks (the middle ones `passes` times), `logits =
+/// LN(x) E^T` with the tied spectral or hybrid embedding E; between embedding
+/// and blocks, where asked for, learned positions, dropout,
+/// `StochasticTransform` and `AdaptiveBasisSelection`.
 class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
  public:
   explicit SignalLLMImpl(const SignalLLMOptions& options_);
@@ -207,6 +219,8 @@ class SIGNALLLM_API SignalLLMImpl : public torch::nn::Cloneable<SignalLLMImpl> {
 
  private:
   friend class Decoder;
+  /// The options' `block_runs`.
+  std::vector<size_t> runs() const;
   torch::Tensor hidden(const torch::Tensor& tokens, const torch::Tensor& table);
   /// `LN(x)` of the next tokens, what the head takes.
   torch::Tensor hidden_incremental(
