@@ -171,6 +171,7 @@ def main():
     parser.add_argument("--text", action="append", default=[], metavar="NAME=FILE,TOKENIZER")
     parser.add_argument("--tasks", help="only these, NAME,NAME; signals is one")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1, help="to share seeds out among processes, each its --out")
     parser.add_argument("--bytes", type=int, default=500_000, help="of a text")
     parser.add_argument("--judged", type=int, default=50_000)
     parser.add_argument("--generations", type=int, default=6, help="of 8 genomes each, for a text")
@@ -181,7 +182,7 @@ def main():
     parser.add_argument("--table", action="store_true", help="only print what there is")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    results, seeds = Results(options.out / "results.jsonl"), range(1, options.seeds + 1)
+    results, seeds = Results(options.out / "results.jsonl"), range(options.first_seed, options.first_seed + options.seeds)
     if not options.table:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         tasks = {}
