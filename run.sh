@@ -44,7 +44,9 @@ Environment
   SIGNALLLM_PYTHON  a python3 that has torch 2.11 to 2.15: use that torch and
                     leave it as it is (extra tools go to .venv-extra)
   SIGNALLLM_CUDA    auto, on or off: the kernels for NVIDIA's GPUs, built by
-                    themselves where a GPU and torch's CUDA toolkit are
+                    themselves where a GPU and torch's CUDA toolkit are; where
+                    only the toolkit is, `build` and `test` see that they
+                    compile, link and load
   SIGNALLLM_JOBS    compile and test jobs; default: as many as cores and
                     memory (1.5 GB a job) allow
 TEXT
@@ -74,7 +76,7 @@ done
 run_program() {
   prepare demo
   configure OFF
-  compile --target signalllm_app ${nvcc:+signalllm_cuda}
+  compile --target signalllm_app ${plugin:+"$plugin"}
   exec "$build/signalllm" "$@"
 }
 
@@ -89,12 +91,12 @@ run_bench() {
   "$python" -c 'import torchwavelets' >/dev/null 2>&1 ||
     pip_install torchwavelets ${extras:+--upgrade --target "$extras"} torchwavelets==0.1.1
   configure ON
-  compile --target signalllm ${nvcc:+signalllm_cuda}
+  compile --target signalllm ${plugin:+"$plugin"}
   SIGNALLLM_LIBRARY=$(echo "$build"/libsignalllm.*) exec "$python" benchmarks/wavelets.py "$@"
 }
 
 run_tests() {
-  prepare test
+  prepare all
   configure ON
   compile
   cd "$build"
@@ -109,11 +111,11 @@ case $command in
   bench) run_bench "$@" ;;
   test) run_tests "$@" ;;
   build)
-    prepare test
+    prepare all
     configure ON
     compile
     ;;
-  setup) prepare test ;;
+  setup) prepare all ;;
   format)
     # shellcheck source=scripts/format.sh
     . scripts/format.sh

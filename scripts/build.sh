@@ -56,33 +56,36 @@ configure() {
     tests=ON
   fi
   [ -z "$cuda" ] || architectures=$(cuda_architectures)
-  wanted="$cmake $ninja $python $torch_root $torch_version ${CXX:-} ${CXXFLAGS:-} $(cksum <CMakePresets.json) SIGNALLLM_BUILD_TESTS=$tests SIGNALLLM_CUDA=${cuda:-OFF} $nvcc $architectures"
+  wanted="$cmake $ninja $python $torch_root $torch_version ${CXX:-} ${CXXFLAGS:-} $(cksum <CMakePresets.json) SIGNALLLM_BUILD_TESTS=$tests SIGNALLLM_CUDA=${cuda:-OFF} SIGNALLLM_CUDA_CHECK=${cuda_check:-OFF} $nvcc $architectures"
   if [ -e "$build/build.ninja" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return 0
   fi
-  say "Configuring"
+  say "Configuring${cuda_check:+, with a check of the CUDA kernels (SIGNALLLM_CUDA=off: without)}"
   mkdir -p "$build"
   logged configure "$cmake" --preset release -DCMAKE_MAKE_PROGRAM="$ninja" \
     -DPython3_EXECUTABLE="$python" -DSIGNALLLM_TORCH_ROOT="$torch_root" \
     -DSIGNALLLM_BUILD_TESTS="$tests" -DSIGNALLLM_CUDA="${cuda:-OFF}" \
-    ${cuda:+-DCMAKE_CUDA_COMPILER="$nvcc"} \
+    -DSIGNALLLM_CUDA_CHECK="${cuda_check:-OFF}" ${cuda:+-DCMAKE_CUDA_COMPILER="$nvcc"} \
     ${architectures:+-DCMAKE_CUDA_ARCHITECTURES="$architectures"} || {
     cat "$logs/configure.log" >&2
-    die "CMake could not configure the build. See $logs/configure.log"
+    die "CMake could not configure the build${cuda:+ (SIGNALLLM_CUDA=off leaves the CUDA kernels out)}. See $logs/configure.log"
   }
   echo "$wanted" >"$stamp"
 }
 
-# prepare demo|test
+# prepare demo|test|all: what tests need, and all what the CUDA check needs, too
 prepare() {
-  choose_cuda
+  local needs=$1
+  choose_cuda "$1"
+  [ "$needs" != all ] || needs='test'
   [ -n "${SIGNALLLM_PYTHON:-}" ] || [ -x .venv/bin/python3 ] || base_python=$(find_python)
-  install_system "$1"
+  install_system "$needs"
   if [ -n "${SIGNALLLM_PYTHON:-}" ]; then
-    use_given_python "$1"
+    use_given_python "$needs"
   else
     # torch's CUDA half needs NVIDIA's libraries, which the demo else leaves out.
-    if [ -n "$nvcc" ]; then use_venv test; else use_venv "$1"; fi
+    [ -z "$plugin" ] || needs='test'
+    use_venv "$needs"
   fi
   match_cuda
   install_tools

@@ -6,7 +6,7 @@ find_nvcc() {
   local candidate
   for candidate in ${CUDACXX:-} "$(command -v nvcc || true)" \
     ${CUDA_HOME:+"$CUDA_HOME/bin/nvcc"} /usr/local/cuda/bin/nvcc; do
-    if [ -x "$candidate" ]; then
+    if [ -x "$candidate" ] && "$candidate" --version >/dev/null 2>&1; then
       echo "$candidate"
       return 0
     fi
@@ -16,10 +16,15 @@ find_nvcc() {
 
 have_gpu() { [ -e /dev/nvidiactl ] || [ -e /dev/dxg ]; }
 
-# Sets `nvcc`, empty where the plug-in is not built: by itself it is for the GPU
-# that is there, with SIGNALLLM_CUDA=on for another machine's.
+# choose_cuda demo|test|all: sets `nvcc`, empty where the plug-in is not built,
+# `plugin`, its target where it is built to be used, and else `cuda_check`. It is
+# used on the GPU that is there, with SIGNALLLM_CUDA=on on another machine's;
+# without either, what builds all compiles it, since much of it is read by no
+# other compiler.
 choose_cuda() {
   nvcc=
+  plugin=
+  cuda_check=
   case ${SIGNALLLM_CUDA:-auto} in
     off) return 0 ;;
     auto | on) ;;
@@ -31,10 +36,18 @@ choose_cuda() {
   if [ "${SIGNALLLM_CUDA:-auto}" = on ]; then
     [ -n "$nvcc" ] || die "SIGNALLLM_CUDA=on, and no CUDA toolkit: nvcc is not on PATH, in CUDA_HOME or in /usr/local/cuda"
   elif ! have_gpu; then
-    nvcc=
+    # A build that has it keeps it, as it keeps tests: `demo` then has nothing
+    # to configure.
+    if [ "$1" = all ] || grep -qs 'SIGNALLLM_CUDA_CHECK=ON' "$build/.configured"; then
+      cuda_check=${nvcc:+ON}
+    else
+      nvcc=
+    fi
+    return 0
   elif [ "$system" = Linux ] && [ -z "$nvcc" ]; then
     say "A GPU and no CUDA toolkit: without nvcc its kernels are torch's, not ours"
   fi
+  plugin=${nvcc:+signalllm_cuda}
 }
 
 # Toolkit and torch must be of one CUDA, by its first number.
@@ -49,6 +62,8 @@ match_cuda() {
   [ "${SIGNALLLM_CUDA:-auto}" != on ] || die "SIGNALLLM_CUDA=on, and $why"
   say "No CUDA kernels: $why"
   nvcc=
+  plugin=
+  cuda_check=
 }
 
 # The GPUs of this machine as CMake names them, such as 80;90.

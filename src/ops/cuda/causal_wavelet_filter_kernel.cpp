@@ -2,7 +2,7 @@
 
 #include "ops/causal_wavelet_filter.h"
 
-#include <ATen/Functions.h>
+#include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <torch/library.h>
 

@@ -3,7 +3,7 @@
 #include "correlate.cuh"
 #include "transform.h"
 
-#include <ATen/Functions.h>
+#include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAException.h>
 
 #include <algorithm>

@@ -1,8 +1,9 @@
 #include "causal_run.h"
 #include "ops/cuda/bank/correlate.h"
 
-#include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 namespace signalllm::cuda {
 

@@ -1,7 +1,7 @@
 #include "causal_run.h"
 
-#include <ATen/Functions.h>
 #include <ATen/cuda/CUDAContext.h>
+#include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAException.h>
 
 #include <algorithm>

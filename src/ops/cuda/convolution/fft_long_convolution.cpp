@@ -2,7 +2,8 @@
 #include "fft_long.h"
 #include "ops/cuda/bank/transform.h"
 
-#include <ATen/Functions.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAException.h>
 
 #include <algorithm>
