@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -11,6 +15,23 @@ namespace signalllm::test {
 namespace {
 
 const char* const page_path = SIGNALLLM_SOURCE_ROOT "/docs/errors.md";
+
+/// The page is this process's while it lives: ctest runs several, and each
+/// writes its own sections.
+class PageLock {
+ public:
+  PageLock() : page_(::open(page_path, O_RDONLY)) {
+    ::flock(page_, LOCK_EX);
+  }
+  ~PageLock() {
+    ::close(page_);
+  }
+  PageLock(const PageLock&) = delete;
+  PageLock& operator=(const PageLock&) = delete;
+
+ private:
+  int page_;
+};
 
 std::string read_page() {
   std::ifstream in(page_path);
@@ -60,14 +81,19 @@ void expect_refused(
     const std::string& section,
     const std::vector<Wrong>& cases,
     const std::vector<std::pair<std::string, std::string>>& scrub) {
-  const auto page = read_page();
-  const auto mark = "<!-- " + section + ":begin -->\n";
-  const auto begin = page.find(mark);
-  const auto end = page.find("<!-- " + section + ":end -->");
-  ASSERT_TRUE(begin != std::string::npos && end != std::string::npos)
-      << page_path << " has no section " << section;
-  const auto written =
-      page.substr(begin + mark.size(), end - begin - mark.size());
+  const auto begin = "<!-- " + section + ":begin -->\n";
+  const auto end = "<!-- " + section + ":end -->";
+  std::string written;
+  {
+    const PageLock lock;
+    const auto page = read_page();
+    ASSERT_TRUE(
+        page.find(begin) != std::string::npos &&
+        page.find(end) != std::string::npos)
+        << page_path << " has no section " << section;
+    const auto at = page.find(begin) + begin.size();
+    written = page.substr(at, page.find(end) - at);
+  }
   std::map<std::string, std::string> known; // rows by their start
   std::istringstream lines(written);
   for (std::string line; std::getline(lines, line);) {
@@ -92,8 +118,10 @@ void expect_refused(
         << "./run.sh test -R errors brings it up to date";
     return;
   }
-  std::ofstream(page_path) << page.substr(0, begin + mark.size()) << table
-                           << page.substr(end);
+  const PageLock lock;
+  const auto page = read_page();
+  std::ofstream(page_path) << page.substr(0, page.find(begin)) << begin << table
+                           << page.substr(page.find(end));
 }
 
 } // namespace signalllm::test
