@@ -26,7 +26,8 @@ from pathlib import Path
 
 SIZES = ["--dim", "32", "--layers", "2", "--heads", "2", "--context", "64", "--batch", "8",
          "--threads", "1", "--device", "cpu"]
-PLACES = "attention_filter=wavelet,fourier_filter=wavelet"
+MODEL = "qk_norm=false"
+PLACES = f"{MODEL},attention_filter=wavelet,fourier_filter=wavelet"
 ARMS = ("fixed db4", "fixed evolved", "fixed random", "learned db4", "learned evolved",
         "lattice db4", "lattice evolved")
 SEARCHES = ("evolve", "random")
@@ -72,7 +73,7 @@ class Text:
             words = ["evolve", "--resume", out]
         else:
             words = ["evolve", "--data", self.learn, "--out", out, "--tokenizer", self.tokenizer, *SIZES,
-                     "--search", kind, "--seed", seed, "--hold", "places,levels", "--max-stages", 4,
+                     "--search", kind, "--seed", seed, "--model", MODEL, "--hold", "places,levels", "--max-stages", 4,
                      "--steps", options.search_steps, "--population", 8, "--rungs", 2, "--seeds", 3]
         report = run([self.program, *words, "--jobs", 1, "--generations", options.generations])
         best = re.search(r"best: ([\d.]+) bits per byte after \d+ steps; db4, the reference: ([\d.]+)", report)
@@ -182,7 +183,8 @@ def main():
     parser.add_argument("--table", action="store_true", help="only print what there is")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    results, seeds = Results(options.out / "results.jsonl"), range(options.first_seed, options.first_seed + options.seeds)
+    results = Results(options.out / "results.jsonl")
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     if not options.table:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         tasks = {}
